@@ -1,0 +1,40 @@
+"""Which input features a Keras network relies on, epoch by epoch.
+
+The words, in the order in which one needs the next:
+
+A *sensitivity* is the derivative of one output *unit* (a class probability, a regression value) with respect to one
+input entry, at one sample. A *feature* is an input column, or a declared group of columns; it has a name. Its
+*importance* is its share of the model's sensitivity, in percent: root mean square over the samples, times the
+feature's standard deviation, shared out to 100 %. A *trajectory* is the importances over epochs. A *dead feature* is
+one whose importance stays at the level of noise. A *definition* says what exactly is differentiated and how it is
+scaled.
+
+While training, `SensitivityCallback` measures; for a trained model there is `measure`. Both give an `Importance`.
+The measure is that of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based Neural Networks Explanations*,
+arXiv 1812.01029.
+
+Example:
+
+>>> import keras, numpy as np
+>>> import keras_sensitivity as ks
+>>> x = np.random.default_rng(0).normal(size=(512, 3))
+>>> y = 3 * x[:, 0] + x[:, 1]
+>>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+>>> model.compile(keras.optimizers.Adam(0.1), "mse")
+>>> watch = ks.SensitivityCallback(x, feature_names=["a", "b", "c"])
+>>> _ = model.fit(x, y, epochs=10, callbacks=[watch], verbose=0)
+>>> watch.importance.top(coverage=90)
+['a', 'b']
+>>> watch.dead_features
+['c']
+"""
+
+from keras_sensitivity.callback import SensitivityCallback
+from keras_sensitivity.dead_features import DeadFeatureMonitor
+from keras_sensitivity.definition import PAPER, Definition
+from keras_sensitivity.importance import Importance
+from keras_sensitivity.measurement import measure
+
+__all__ = ["PAPER", "DeadFeatureMonitor", "Definition", "Importance", "SensitivityCallback", "measure"]
+
+__version__ = "0.1.0"

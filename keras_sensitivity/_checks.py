@@ -1,0 +1,478 @@
+"""Validation, and the words of every error.
+
+An error says four things: what happened, what was expected, what was received, how to fix it. The other rooms
+call a function from here by the name of what it checks; none of them writes a message of its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+import warnings
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import keras
+import numpy as np
+
+__all__: list[str] = []
+
+
+def fail(happened: str, *, expected: str, received: str, fix: str, error: type[Exception] = ValueError) -> NoReturn:
+    """Raise ``error`` with the four parts of a message, one a line."""
+    raise error(f"{happened}\n  Expected: {expected}\n  Received: {received}\n  To fix it: {fix}")
+
+
+def warn(happened: str) -> None:
+    """Warn the user, pointing at the code outside this package."""
+    warnings.warn(happened, UserWarning, stacklevel=3)
+
+
+# --- arguments ----------------------------------------------------------------------------------------------------
+
+
+def one_of(name: str, value: object, choices: Collection[object]) -> None:
+    """Refuse a ``value`` that is not among ``choices``."""
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        fail(
+            f"`{name}` has an unknown value.",
+            expected=f"one of {listed(choices)}",
+            received=f"{value!r}",
+            fix=f"pass {name}={next(iter(choices))!r}{_similar(value, choices)}",
+        )
+
+
+def instance(name: str, value: object, kind: type, fix: str) -> None:
+    """Refuse a ``value`` that is not a ``kind``."""
+    if not isinstance(value, kind):
+        fail(
+            f"`{name}` has the wrong type.",
+            expected=f"an instance of {kind.__module__.split('.')[0]}.{kind.__name__}",
+            received=f"{value!r} of type {type(value).__name__}",
+            fix=fix,
+            error=TypeError,
+        )
+
+
+def whole_number(name: str, value: object, *, least: int = 1, none: str | None = None) -> None:
+    """Refuse a ``value`` below ``least`` or no integer; ``none`` says what None would mean, where it is allowed."""
+    if value is None and none is not None:
+        return
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
+        fail(
+            f"`{name}` is not a whole number from {least}.",
+            expected=f"an int >= {least}" + (f", or None for {none}" if none else ""),
+            received=f"{value!r} of type {type(value).__name__}",
+            fix=f"pass for example {name}={max(least, 1)}",
+            error=ValueError if isinstance(value, (int, np.integer, float)) else TypeError,
+        )
+
+
+def threshold(value: object) -> None:
+    """Refuse a death threshold that is neither "auto" nor a percentage."""
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if value != "auto" and not (number and 0 < float(value) < 100):  # type: ignore[arg-type]
+        fail(
+            "`threshold` is neither 'auto' nor a percentage.",
+            expected="'auto', or a float between 0 and 100: percent of the importance",
+            received=f"{value!r}",
+            fix="pass threshold='auto', or for example threshold=1.0 for 1 %",
+        )
+
+
+def output_argument(value: object) -> None:
+    """Refuse a ``Definition.output`` that is neither None, a unit index nor a head's name."""
+    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not (value is None or isinstance(value, str) or (integer and value >= 0)):  # type: ignore[operator]
+        fail(
+            "`output` does not name an output.",
+            expected="None for all units, the index of a unit (from 0), or the name of a head",
+            received=f"{value!r}",
+            fix="pass for example output=0",
+            error=ValueError if integer else TypeError,
+        )
+
+
+def scale_argument(value: object) -> None:
+    """Refuse a ``Definition.scale`` that is neither "std", None nor finite numbers."""
+    if isinstance(value, str) or value is None:
+        return one_of("scale", value, ("std", None))
+    try:
+        numbers = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if numbers.ndim == 0 or not np.isfinite(numbers).all() or (numbers < 0).any():
+        fail(
+            "`scale` cannot multiply the derivatives.",
+            expected="'std', None, or an array of finite numbers >= 0, one a feature column",
+            received=f"{value!r}",
+            fix="pass for example scale=x.std(axis=0)",
+        )
+
+
+def scale_length(received: int, expected: int) -> None:
+    """Refuse a ``Definition.scale`` array that does not fit the columns of x."""
+    if received != expected:
+        fail(
+            "`scale` does not fit x.",
+            expected=f"{expected} numbers, one for each column of x",
+            received=f"{received} numbers",
+            fix="pass one factor a column, or scale='std'",
+        )
+
+
+def percentage(name: str, value: object) -> None:
+    """Refuse a ``value`` that is not between 0 and 100."""
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not (number and 0 < float(value) <= 100):  # type: ignore[arg-type]
+        fail(
+            f"`{name}` is not a percentage.",
+            expected="a number above 0 and up to 100",
+            received=f"{value!r}",
+            fix=f"pass for example {name}=90",
+        )
+
+
+def archive(path: object, names: Collection[str]) -> None:
+    """Refuse a file that `Importance.save` did not write."""
+    if "description" not in names:
+        fail(
+            f"{path} holds no Importance.",
+            expected="a file written by Importance.save",
+            received=f"an archive with {listed(names)}",
+            fix="pass the path given to Importance.save",
+        )
+
+
+# --- the surroundings -----------------------------------------------------------------------------------------------
+
+
+def backend() -> None:
+    """Refuse every Keras backend but TensorFlow's."""
+    name = keras.config.backend()
+    if name != "tensorflow":
+        fail(
+            f"keras_sensitivity cannot differentiate on the Keras backend {name!r}.",
+            expected="the backend 'tensorflow', the only one supported for now",
+            received=f"keras.config.backend() == {name!r}",
+            fix="set the environment variable KERAS_BACKEND=tensorflow before keras is imported",
+            error=RuntimeError,
+        )
+
+
+def folder(path: str | os.PathLike[str]) -> None:
+    """Refuse a ``log_dir`` in which no file can be written; create it where it is missing."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except (OSError, TypeError) as error:
+        fail(
+            "`log_dir` cannot be written.",
+            expected="a folder in which files can be created, or a path where one can be made",
+            received=f"{os.fspath(path) if isinstance(path, (str, os.PathLike)) else path!r} ({error})",
+            fix="pass a writable folder, or log_dir=None to write no TensorBoard summaries",
+            error=type(error) if isinstance(error, (OSError, TypeError)) else ValueError,
+        )
+
+
+# --- the model ------------------------------------------------------------------------------------------------------
+
+
+def model(value: object) -> None:
+    """Refuse what is no Keras model, and a model whose weights do not exist yet."""
+    instance("model", value, keras.Model, "pass the Keras model itself, as built with keras.Sequential or keras.Model")
+    assert isinstance(value, keras.Model)
+    if not value.built:
+        fail(
+            f"The model {value.name!r} was never built: it has no weights to differentiate.",
+            expected="a model that was built, called on data, or trained",
+            received=f"an unbuilt {type(value).__name__}",
+            fix="call model(x[:1]) once, or give the model a keras.Input",
+        )
+
+
+def unit(name: object, names: Sequence[str]) -> NoReturn:
+    """Say that no output unit or head is called ``name``."""
+    fail(
+        f"The model has no output {name!r}.",
+        expected=f"output=None, or one of {listed(names)}",
+        received=f"Definition(output={name!r})",
+        fix=f"pass one of the model's outputs{_similar(name, names)}",
+    )
+
+
+def output_rank(shape: Sequence[int | None]) -> NoReturn:
+    """Say that an output is neither a vector nor a table of units."""
+    fail(
+        "The model's output has a shape that keras_sensitivity does not know.",
+        expected="an output of shape (num_samples,) or (num_samples, num_units)",
+        received=f"an output of shape {tuple(shape)}",
+        fix="flatten the output, or measure a sub-model that ends in (num_samples, num_units)",
+    )
+
+
+def path(names: Sequence[str]) -> NoReturn:
+    """Say that derivatives do not reach the inputs called ``names``."""
+    fail(
+        f"The model's output does not depend on {listed(names)} through derivatives.",
+        expected="a differentiable path from each input to the output",
+        received="no gradient: the input is unused, cast to integers, compared, or behind argmax or stop_gradient",
+        fix="feed the first floating-point tensor it becomes as the input, or take it out of the model",
+    )
+
+
+def logits() -> NoReturn:
+    """Say that no final softmax or sigmoid was found."""
+    fail(
+        "Definition(logits=True) found no final softmax or sigmoid to look behind.",
+        expected="an output made by activation='softmax' or 'sigmoid', or by a final Softmax or Activation layer",
+        received="an output that no such layer returned; a model trained with from_logits=True returns logits already",
+        fix="pass logits=False, or end the model with one of these layers",
+    )
+
+
+def call(error: Exception, shape: Sequence[int | None]) -> NoReturn:
+    """Say that the model cannot be called on a batch of x."""
+    reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    try:
+        fail(
+            "The model cannot be called on a batch of x.",
+            expected="rows that the model accepts in model(x)",
+            received=f"batches of shape {tuple(shape)}; the model raised {reason}",
+            fix="pass x as it goes into model.fit, with all of its columns",
+        )
+    except ValueError as worded:
+        raise worded from error
+
+
+def derivatives() -> NoReturn:
+    """Say that a derivative is NaN or infinite although x is finite."""
+    fail(
+        "The derivatives of the model are NaN or infinite.",
+        expected="finite derivatives on finite rows",
+        received="at least one derivative that is not finite: weights have diverged, or the model divides by zero",
+        fix="look for NaN in the weights (keras.callbacks.TerminateOnNaN), lower the learning rate, or clip gradients",
+        error=FloatingPointError,
+    )
+
+
+def flat(share: float, *, saturates: bool) -> None:
+    """Warn that derivatives are exactly 0 in a ``share`` of the rows."""
+    if saturates:
+        warn(
+            f"{share:.0%} of the rows have derivatives that are all exactly 0: the final softmax or sigmoid is "
+            "saturated, and these rows do not count. Definition(logits=True) differentiates what goes into it."
+        )
+    else:
+        warn("Every derivative is exactly 0: the model ignores all features, and every importance is 0.")
+
+
+def memory(error: Exception, batch_size: int) -> NoReturn:
+    """Say that a batch does not fit into the memory of the device."""
+    try:
+        fail(
+            "The device has not enough memory for a batch of derivatives.",
+            expected="room for the forward and backward pass of one batch",
+            received=f"{type(error).__name__} with batch_size={batch_size}",
+            fix=f"pass a smaller batch, for example batch_size={max(1, batch_size // 4)}",
+            error=MemoryError,
+        )
+    except MemoryError as worded:
+        raise worded from error
+
+
+def switched_off(epoch: int, error: Exception) -> None:
+    """Warn that a look failed after training had begun."""
+    reason = f"{type(error).__name__}: {error}".strip()
+    warn(
+        f"SensitivityCallback switched itself off at epoch {epoch}, and training goes on without it, because of "
+        f"{reason}"
+    )
+
+
+# --- the rows -------------------------------------------------------------------------------------------------------
+
+
+def array(x: object) -> None:
+    """Refuse x that is neither an array, a tensor, a DataFrame nor nested numbers."""
+    if isinstance(x, (str, bytes, Mapping)) or not (hasattr(x, "__array__") or isinstance(x, Sequence)):
+        fail(
+            "x is of a type that keras_sensitivity does not know.",
+            expected="an array, tensor, or pandas DataFrame of shape (num_samples, num_features)",
+            received=f"an object of type {type(x).__name__}",
+            fix="convert x to an array or a DataFrame",
+            error=TypeError,
+        )
+
+
+def rank(shape: Sequence[int]) -> None:
+    """Refuse x that is no table of rows and columns."""
+    if len(shape) != 2:
+        fail(
+            "x is not a table of rows and columns.",
+            expected="x of shape (num_samples, num_features)",
+            received=f"x of shape {tuple(shape)}",
+            fix="reshape x to two axes" if len(shape) > 2 else "pass x[None, :] for a single row",
+        )
+
+
+def numeric(dtypes: Mapping[str, object]) -> None:
+    """Refuse columns that are not numbers; ``dtypes`` names those columns."""
+    if dtypes:
+        fail(
+            f"x has columns that are not numbers: {listed(dtypes)}.",
+            expected="columns of integers, floats or booleans",
+            received=", ".join(f"{name!r} of dtype {dtype}" for name, dtype in list(dtypes.items())[:5]),
+            fix="encode categories as numbers (pandas.get_dummies with dtype=float) and name them as a group with groups=",
+            error=TypeError,
+        )
+
+
+def some_rows(count: int) -> None:
+    """Refuse x without rows."""
+    if count == 0:
+        fail(
+            "x has no rows.",
+            expected="at least one row to measure",
+            received="0 rows",
+            fix="pass the training data, or a sample of it",
+        )
+
+
+def columns(received: int, expected: int | None) -> None:
+    """Refuse x whose number of columns is not the model's; None where the model does not say."""
+    if expected is not None and received != expected:
+        fail(
+            "x has a different number of columns than the model's input.",
+            expected=f"{expected} columns",
+            received=f"{received} columns",
+            fix="pass the columns that go into model.fit: without the target, after the same preprocessing",
+        )
+
+
+def finite(values: np.ndarray[Any, Any], names: Sequence[str]) -> None:
+    """Refuse NaN and infinity in ``values`` of shape (num_samples, num_features)."""
+    # One pass over a sum is much cheaper than a mask of everything; the mask is made only to word the error.
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(np.sum(values, dtype=np.float64)):
+            return
+        bad = ~np.isfinite(values)
+    if not bad.any():  # the sum itself overflowed
+        return
+    per_column = bad.sum(axis=0)
+    worst = np.flatnonzero(per_column)
+    counts = ", ".join(f"{names[j]!r} in {per_column[j]:,} rows" for j in worst[:5])
+    fail(
+        "x has values that are NaN or infinite.",
+        expected="finite numbers, as float32, in every column",
+        received=f"{counts}" + (f" and {len(worst) - 5} more columns" if len(worst) > 5 else ""),
+        fix="impute or drop these rows (DataFrame.dropna), and look for a division by zero",
+    )
+
+
+# --- the names ------------------------------------------------------------------------------------------------------
+
+
+def feature_names(names: object, count: int) -> None:
+    """Refuse names that are not ``count`` different strings."""
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        fail(
+            "`feature_names` is not a list of names.",
+            expected=f"a list of {count} strings",
+            received=f"{names!r}",
+            fix="pass feature_names=[...], one name a column",
+            error=TypeError,
+        )
+    names = list(names)
+    if len(names) != count:
+        fail(
+            "`feature_names` does not match the columns of x.",
+            expected=f"{count} names, one for each column of x",
+            received=f"{len(names)} names: {listed(names)}",
+            fix="pass one name a column, in the order of the columns",
+        )
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        fail(
+            "`feature_names` has names that are not strings.",
+            expected="strings",
+            received=f"{listed(wrong)}",
+            fix="pass [str(name) for name in names]",
+            error=TypeError,
+        )
+    unique_names("`feature_names`", names)
+
+
+def unique_names(where: str, names: Sequence[str]) -> None:
+    """Refuse names that stand for more than one column."""
+    repeated = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if repeated:
+        fail(
+            f"{where} has the same name for several columns.",
+            expected="a different name for each column",
+            received=f"more than one {listed(repeated)}",
+            fix="rename them, or pass feature_names=[...]",
+        )
+
+
+def groups(value: object, names: Sequence[str]) -> None:
+    """Refuse groups that are not a partition of some of the columns called ``names``."""
+    expected = "a dict from a new name to a list of columns, each column in at most one group"
+    if not isinstance(value, Mapping):
+        fail("`groups` is not a dict.", expected=expected, received=f"{value!r}", fix=_GROUPS_FIX, error=TypeError)
+    seen: dict[str, str] = {}
+    for group, members in value.items():
+        if not isinstance(group, str) or isinstance(members, str) or not isinstance(members, Iterable) or not members:
+            fail(
+                f"The group {group!r} is not a name with a list of columns.",
+                expected=expected,
+                received=f"{group!r}: {members!r}",
+                fix=_GROUPS_FIX,
+                error=TypeError if members else ValueError,
+            )
+        for member in members:
+            if member not in names:
+                fail(
+                    f"The group {group!r} has a column that x has not.",
+                    expected=f"columns of x: {listed(names)}",
+                    received=f"{member!r}",
+                    fix=f"correct the name{_similar(member, names)}",
+                )
+            if member in seen:
+                fail(
+                    f"The column {member!r} stands in more than one place in `groups`.",
+                    expected=expected,
+                    received=f"{member!r} in {seen[member]!r} and in {group!r}",
+                    fix="leave it in one group",
+                )
+            seen[member] = group
+    for group in value:
+        if group in names and group not in value[group]:
+            fail(
+                f"The group {group!r} is called like a column outside of it.",
+                expected="a name that no other column has",
+                received=f"the group {group!r} beside the column {group!r}",
+                fix="rename the group",
+            )
+
+
+_GROUPS_FIX = "pass for example groups={'colour': ['colour_red', 'colour_blue']}"
+
+
+def listed(names: Iterable[object], most: int = 6) -> str:
+    """The first ``most`` of ``names``, quoted, and how many are left.
+
+    >>> listed(["a", "b", "c"], most=2)
+    "'a', 'b' and 1 more"
+    """
+    every = list(names)
+    shown = ", ".join(repr(name) for name in every[:most])
+    return shown + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def _similar(name: object, names: Collection[object]) -> str:
+    """A hint at the name that was probably meant."""
+    close = difflib.get_close_matches(str(name), [str(each) for each in names], n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""

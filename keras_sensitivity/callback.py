@@ -1,0 +1,271 @@
+"""`SensitivityCallback`: when to look, what to remember, whom to tell."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import keras
+import pandas as pd
+
+from keras_sensitivity import _checks
+from keras_sensitivity.dead_features import DeadFeatureMonitor, DeathRecord, Event
+from keras_sensitivity.definition import Definition
+from keras_sensitivity.importance import Importance
+from keras_sensitivity.measurement import Measurement, check_arguments
+from keras_sensitivity.summaries import SummaryWriter
+
+__all__ = ["SensitivityCallback"]
+
+DEAD_KEY = "num_dead_features"
+SHIFT_KEY = "importance_shift"
+
+
+class _Live(NamedTuple):
+    """What exists only while a fit runs, and is never copied or pickled."""
+
+    measurement: Measurement
+    writer: SummaryWriter | None
+
+
+class SensitivityCallback(keras.callbacks.Callback):
+    """Shows, epoch by epoch, which input features a network relies on.
+
+    At the end of an epoch the callback looks at the model: it measures the importance of each feature on the same
+    rows as always (see `measure`). A look changes nothing in the model: not its weights, nor its optimizer, seed
+    generators or states, so training ends in the same weights with and without the callback.
+
+    It adds two scalars to the logs, for the fit log, `History`, `CSVLogger` and callbacks that stand after it:
+
+    - ``num_dead_features``: features that are dead now (see `DeadFeatureMonitor`);
+    - ``importance_shift``: half the sum of the absolute changes of all importances since the last look, in
+      percentage points: 0 when nothing moved, 100 when all importance went to other features. NaN at the first look.
+
+    Both are NaN at epochs without a look.
+
+    Wrong arguments are refused before the first training step. An error at a later look (a full disk, a device out
+    of memory) is warned of once; the callback then switches itself off, and the fit goes on.
+
+    Args:
+        x: The rows to measure, as they go into ``model.fit``: array, tensor or DataFrame of shape
+            (num_samples, num_features).
+        feature_names, groups, definition, batch_size, jit_compile: As in `measure`.
+        num_samples: Rows to measure, a fixed random subset; None: all.
+        every_n_epochs: Epochs between looks. There is one at epoch 0 and one after the last in any case.
+        log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps. It may be
+            the folder of `keras.callbacks.TensorBoard`.
+        dead_feature_monitor: When a feature is dead; None: no feature is judged, and ``num_dead_features`` is NaN.
+        verbose: 0: silent. 1: what is measured, and each death and revival in one line. 2: also the most important
+            features at each look.
+
+    Attributes:
+        history: The `Importance` of every look, the oldest first.
+
+    Raises:
+        ValueError, TypeError, OSError, RuntimeError: Before training, as in `measure`.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> x = np.random.default_rng(0).normal(size=(256, 3))
+    >>> y = 3 * x[:, 0] + x[:, 1]
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    >>> model.compile("adam", "mse")
+    >>> watch = ks.SensitivityCallback(x, feature_names=["a", "b", "c"])
+    >>> history = model.fit(x, y, epochs=2, callbacks=[watch], verbose=0)
+    >>> watch.trajectory.shape
+    (2, 3)
+    >>> sorted(history.history)
+    ['importance_shift', 'loss', 'num_dead_features']
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        *,
+        feature_names: Sequence[str] | None = None,
+        groups: Mapping[str, Sequence[str]] | None = None,
+        definition: Definition = Definition(),  # noqa: B008  (frozen)
+        num_samples: int | None = 4096,
+        batch_size: int | None = None,
+        every_n_epochs: int = 1,
+        log_dir: str | os.PathLike[str] | None = None,
+        dead_feature_monitor: DeadFeatureMonitor | None = DeadFeatureMonitor(),  # noqa: B008  (frozen)
+        jit_compile: bool | Literal["auto"] = "auto",
+        verbose: int = 0,
+    ) -> None:
+        super().__init__()
+        check_arguments(definition=definition, num_samples=num_samples, batch_size=batch_size, jit_compile=jit_compile)
+        _checks.whole_number("every_n_epochs", every_n_epochs)
+        if dead_feature_monitor is not None:
+            _checks.instance(
+                "dead_feature_monitor", dead_feature_monitor, DeadFeatureMonitor, "pass DeadFeatureMonitor(...) or None"
+            )
+        self.x = x
+        self.feature_names = feature_names
+        self.groups = groups
+        self.definition = definition
+        self.num_samples = num_samples
+        self.batch_size = batch_size
+        self.every_n_epochs = every_n_epochs
+        self.log_dir = log_dir
+        self.dead_feature_monitor = dead_feature_monitor
+        self.jit_compile = jit_compile
+        self.verbose = verbose
+        self._looks: dict[int, Importance] = {}
+        self._record = DeathRecord()
+        self._live: _Live | None = None
+        self._last_epoch: int | None = None
+
+    # --- what the user reads ----------------------------------------------------------------------------------------
+
+    @property
+    def importance(self) -> Importance | None:
+        """The newest look; None before the first."""
+        return self.history[-1] if self._looks else None
+
+    @property
+    def history(self) -> list[Importance]:
+        """One `Importance` a look, the oldest first."""
+        return list(self._looks.values())
+
+    @property
+    def trajectory(self) -> pd.DataFrame:
+        """Importances over epochs: index epoch (from 0), columns features, percent; each row sums to 100."""
+        frame = pd.DataFrame([look.features for look in self.history])
+        frame.index = pd.Index(list(self._looks), name="epoch", dtype="int64")
+        return frame
+
+    @property
+    def lag_trajectory(self) -> None:
+        """Importances of the lags over epochs, percent; None without a time axis."""
+        return None
+
+    @property
+    def dead_features(self) -> list[str]:
+        """Names of the features that are dead now, in the model's order."""
+        return list(self._record.dead)
+
+    @property
+    def events(self) -> pd.DataFrame:
+        """Deaths and revivals, one a row: epoch, feature, event, importance, threshold (percent), reason."""
+        return pd.DataFrame(list(self._record.events), columns=list(Event._fields))
+
+    @property
+    def noise_level(self) -> None:
+        """Importance of pure noise over epochs, percent; None without noise probes in the model."""
+        return None
+
+    # --- when Keras calls -------------------------------------------------------------------------------------------
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Check everything and compile, so that what can fail does so before the first training step."""
+        self._live = self._last_epoch = None
+        measurement = Measurement(
+            self.model,
+            self.x,
+            feature_names=self.feature_names,
+            groups=self.groups,
+            definition=self.definition,
+            num_samples=self.num_samples,
+            batch_size=self.batch_size,
+            jit_compile=self.jit_compile,
+        )
+        measurement.warm_up()
+        self._live = _Live(measurement, None if self.log_dir is None else SummaryWriter(self.log_dir))
+        self._say(1, f"SensitivityCallback: {measurement.description}")
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """At the first epoch of a fit, forget the looks that it will take again."""
+        if self._last_epoch is None:
+            self._forget(epoch)
+        self._last_epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look, where one is due, and add to the logs."""
+        last = epoch + 1 == (self.params or {}).get("epochs") or self.model.stop_training
+        scalars = {DEAD_KEY: math.nan, SHIFT_KEY: math.nan}
+        if epoch % self.every_n_epochs == 0 or last:
+            scalars |= self._look(epoch)
+        if logs is not None:
+            logs.update(scalars)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Look after the last epoch, if it was not known to be the last, and close the files."""
+        if self._last_epoch is not None and self._last_epoch not in self._looks:
+            self._look(self._last_epoch)
+        self._switch_off()
+
+    # --- a look -----------------------------------------------------------------------------------------------------
+
+    def _look(self, epoch: int) -> dict[str, float]:
+        """Measure, remember, tell; the scalars for the logs."""
+        if self._live is None:
+            return {}
+        try:
+            importance = self._live.measurement.look()
+            scalars = self._remember(epoch, importance)
+            if self._live.writer is not None:
+                self._live.writer.write(importance, epoch, scalars)
+        except Exception as error:  # noqa: BLE001  (a fit of days must not end because of a picture)
+            self._switch_off()
+            _checks.switched_off(epoch, error)
+            return {}
+        leading = ", ".join(f"{name} {share:.1f} %" for name, share in importance.features.nlargest(5).items())
+        self._say(2, f"\nEpoch {epoch + 1}: most important: {leading}")
+        return scalars
+
+    def _remember(self, epoch: int, importance: Importance) -> dict[str, float]:
+        previous = self.importance
+        shift = math.nan
+        if previous is not None:
+            shift = float((importance.features - previous.features).abs().sum() / 2)
+        self._looks[epoch] = importance
+        if self.dead_feature_monitor is None:
+            return {SHIFT_KEY: shift}
+        known = len(self._record.events)
+        self._record = self.dead_feature_monitor.update(self._record, epoch, importance)
+        for event in self._record.events[known:]:
+            self._say(1, f"\n{self.dead_feature_monitor.describe(event)}")
+        return {DEAD_KEY: float(len(self._record.dead)), SHIFT_KEY: shift}
+
+    def _forget(self, first_epoch: int) -> None:
+        """Drop the looks and events from ``first_epoch`` on; a resumed fit keeps the earlier ones."""
+        self._looks = {epoch: look for epoch, look in self._looks.items() if epoch < first_epoch}
+        self._record = DeathRecord()
+        if self.dead_feature_monitor is not None:
+            update = self.dead_feature_monitor.update
+            self._record = functools.reduce(
+                lambda record, look: update(record, *look), self._looks.items(), self._record
+            )
+
+    def _switch_off(self) -> None:
+        """Close the files and let go of the model; until the next fit every look is skipped."""
+        live, self._live = self._live, None
+        if live is not None and live.writer is not None:
+            with contextlib.suppress(Exception):
+                live.writer.close()
+
+    def _say(self, verbosity: int, line: str) -> None:
+        if self.verbose >= verbosity:
+            print(line, flush=True)
+
+    # --- copies -----------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the model and what lives only during a fit: Keras sets the model anew at each fit."""
+        return vars(self) | {"_live": None, "_model": None}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SensitivityCallback:
+        """A copy that shares x, which is only read: tuners copy their callbacks for every trial."""
+        duplicate = type(self).__new__(type(self))
+        memo[id(self)] = duplicate
+        memo[id(self.x)] = self.x
+        vars(duplicate).update(copy.deepcopy(self.__getstate__(), memo))
+        return duplicate

@@ -1,0 +1,135 @@
+"""Which features the model has stopped using."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from keras_sensitivity import _checks
+from keras_sensitivity.importance import Importance
+
+__all__ = ["DeadFeatureMonitor", "DeathRecord", "Event"]
+
+# A dead feature revives only well above the threshold; without this most false reports are one crossing by noise.
+REVIVAL_FACTOR = 1.25
+
+# The rule of thumb: this part of the share that each feature would have if all were equal.
+UNIFORM_PART = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class DeadFeatureMonitor:
+    """When a feature counts as dead.
+
+    A feature dies when its importance is at or below the threshold for ``patience`` looks in a row. It revives when
+    its importance is above 1.25 times the threshold. A feature that has the same value in every measured row is dead
+    from the first look on, with the reason "constant".
+
+    Args:
+        threshold: Percent of the importance, or "auto": a tenth of the uniform share, ``10 / num_features`` percent.
+            That is a rule of thumb. It finds features without influence on a network that generalises, and misses
+            irrelevant features that a network has memorised: their importance stays well above it.
+        patience: Looks in a row, at least 1.
+
+    Raises:
+        ValueError, TypeError: At once, where an argument has none of these values.
+
+    Example:
+
+    >>> import keras_sensitivity as ks
+    >>> ks.DeadFeatureMonitor(threshold=1.0, patience=5)
+    DeadFeatureMonitor(threshold=1.0, patience=5)
+    """
+
+    threshold: float | Literal["auto"] = "auto"
+    patience: int = 3
+
+    def __post_init__(self) -> None:
+        _checks.threshold(self.threshold)
+        _checks.whole_number("patience", self.patience)
+
+    def threshold_of(self, importance: Importance) -> float:
+        """The threshold at one look, percent."""
+        if self.threshold == "auto":
+            return UNIFORM_PART * 100 / len(importance.features)
+        return float(self.threshold)
+
+    def update(self, record: DeathRecord, epoch: int, importance: Importance) -> DeathRecord:
+        """The record after one more look; the record passed in stays as it is."""
+        shares = importance.features.to_numpy()
+        if not shares.any():  # nothing is known of any feature, so none is judged
+            return record
+        threshold = self.threshold_of(importance)
+        constant = importance.is_constant
+        was_dead = np.isin(importance.features.index, record.dead)
+        low = dict(zip(importance.features.index, shares <= threshold, strict=True))
+        looks_below = {name: record.looks_below.get(name, 0) + 1 if below else 0 for name, below in low.items()}
+        long_below = np.array(list(looks_below.values())) >= self.patience
+        dead = constant | np.where(was_dead, shares <= REVIVAL_FACTOR * threshold, long_below)
+        events = [
+            Event(
+                epoch,
+                str(importance.features.index[index]),
+                "died" if dead[index] else "revived",
+                float(shares[index]),
+                threshold,
+                _reason(dead[index], constant[index]),
+            )
+            for index in np.flatnonzero(dead != was_dead)
+        ]
+        names = tuple(str(name) for name in importance.features.index[dead])
+        return DeathRecord(looks_below, names, (*record.events, *events))
+
+    def describe(self, event: Event) -> str:
+        """One line that tells of an event, with its numbers; epochs count from 1 there, as in Keras' own log."""
+        start = f"Epoch {event.epoch + 1}: {event.feature!r}"
+        if event.reason == "constant":
+            return f"{start} died: it is constant in the data."
+        if event.event == "died":
+            looks = f"at {self.patience} looks in a row" if self.patience > 1 else "at this look"
+            return f"{start} died: importance {event.importance:.2f} % <= {event.threshold:.2f} % {looks}."
+        bound = REVIVAL_FACTOR * event.threshold
+        return f"{start} revived: importance {event.importance:.2f} % > {bound:.2f} %."
+
+
+class Event(NamedTuple):
+    """A death or revival.
+
+    Attributes:
+        epoch: The look's epoch, from 0.
+        feature: Its name.
+        event: "died" or "revived".
+        importance: Percent, at this look.
+        threshold: Percent, at this look.
+        reason: "constant", "below threshold" or "above threshold".
+    """
+
+    epoch: int
+    feature: str
+    event: Literal["died", "revived"]
+    importance: float
+    threshold: float
+    reason: Literal["constant", "below threshold", "above threshold"]
+
+
+@dataclasses.dataclass(frozen=True)
+class DeathRecord:
+    """What a monitor remembers between looks.
+
+    Attributes:
+        looks_below: For each feature the latest looks in a row at or below the threshold.
+        dead: Names of the features that are dead now, in the model's order.
+        events: All deaths and revivals so far.
+    """
+
+    looks_below: dict[str, int] = dataclasses.field(default_factory=dict)
+    dead: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+
+
+def _reason(dead: Any, constant: Any) -> Literal["constant", "below threshold", "above threshold"]:
+    if not dead:
+        return "above threshold"
+    return "constant" if constant else "below threshold"

@@ -1,0 +1,70 @@
+"""What exactly is differentiated, and how the derivatives are scaled."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+import numpy as np
+
+from keras_sensitivity import _checks
+
+__all__ = ["PAPER", "Definition"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Definition:
+    """What is differentiated, and how it is scaled.
+
+    A definition is a value: two with the same settings are equal and have the same hash, and nothing changes one.
+
+    Args:
+        output: Which output units are measured. None: all of them, combined as the root of the sum of their squares.
+            An int: the unit with this index, from 0. A str: the head with this name.
+        logits: False differentiates what the model returns, as in the paper. True differentiates what goes into a
+            final softmax or sigmoid: large networks saturate, and the derivative of a probability near 0 or 1
+            vanishes where that of its logit does not.
+        lags: "all" takes the mean over all lags, "current" the newest step only, as in the paper. Without a time
+            axis the two are the same.
+        scale: "std" multiplies each derivative by the standard deviation of its feature, so that the importance does
+            not depend on the feature's unit of measure. None does not, as in the paper, which assumes standardised
+            inputs. An array of shape (num_features,) sets the factors by hand, one for each column of x.
+        mode: "auto" recognises from the model whether it has a time axis. "static" has none.
+
+    Raises:
+        TypeError, ValueError: At once, where an argument has none of these values.
+
+    Example:
+
+    >>> import keras_sensitivity as ks
+    >>> ks.Definition(output=1, logits=True)
+    Definition(output=1, logits=True, lags='all', scale='std', mode='auto')
+    >>> ks.PAPER == ks.Definition(lags="current", scale=None)
+    True
+    """
+
+    output: int | str | None = None
+    logits: bool = False
+    lags: Literal["all", "current"] = "all"
+    scale: Any = "std"
+    mode: Literal["auto", "static", "many-to-one", "many-to-many"] = "auto"
+
+    def __post_init__(self) -> None:
+        _checks.output_argument(self.output)
+        _checks.one_of("logits", self.logits, (False, True))
+        _checks.one_of("lags", self.lags, ("all", "current"))
+        _checks.scale_argument(self.scale)
+        _checks.one_of("mode", self.mode, ("auto", "static", "many-to-one", "many-to-many"))
+        if isinstance(self.output, np.integer):
+            object.__setattr__(self, "output", int(self.output))
+        if not isinstance(self.scale, str) and self.scale is not None:
+            # An array has no hash; nested tuples have.
+            object.__setattr__(self, "scale", _nested_tuple(np.asarray(self.scale, dtype=float).tolist()))
+
+
+def _nested_tuple(values: Any) -> Any:
+    return tuple(_nested_tuple(value) for value in values) if isinstance(values, list) else values
+
+
+PAPER = Definition(lags="current", scale=None)
+"""The definition of Horel et al. (2018): raw derivatives of what the model returns, at the newest step."""

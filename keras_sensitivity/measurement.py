@@ -1,0 +1,165 @@
+"""`measure`: the whole way from a model and rows to an `Importance`, in one readable function."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import keras
+
+from keras_sensitivity import _checks
+from keras_sensitivity._data import Rows, as_rows
+from keras_sensitivity._gradients import suitable_batch_size, traced
+from keras_sensitivity.definition import Definition
+from keras_sensitivity.importance import Importance
+from keras_sensitivity.moments import LookMoments
+
+__all__ = ["Measurement", "check_arguments", "measure"]
+
+# More rows than this whose derivatives are all exactly 0 behind a softmax or sigmoid are worth a warning.
+SATURATED_SHARE = 0.05
+
+
+def measure(
+    model: keras.Model,
+    x: Any,
+    *,
+    feature_names: Sequence[str] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    definition: Definition = Definition(),  # noqa: B008  (frozen)
+    num_samples: int | None = None,
+    batch_size: int | None = None,
+    jit_compile: bool | Literal["auto"] = "auto",
+    verbose: int = 0,
+) -> Importance:
+    """Measure how important each feature is to a model.
+
+    Args:
+        model: A built Keras model with one input of shape (num_samples, num_features) and one output of shape
+            (num_samples,) or (num_samples, num_units). It is not changed.
+        x: Array, tensor or DataFrame of shape (num_samples, num_features): rows as they go into ``model.fit``.
+        feature_names: Shape (num_features,). Default: the DataFrame's columns, else "x0", "x1", ...
+        groups: Columns that count as one feature, such as the columns of a one-hot code: a dict from a name to
+            column names. The importance of a group is the root of the sum of its columns' squares.
+        definition: What is differentiated, and how it is scaled.
+        num_samples: Rows to measure, a fixed random subset; None: all.
+        batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
+        jit_compile: Whether to compile with XLA; "auto": where that is faster.
+        verbose: 0: silent. 1: a progress bar, and which compiler was chosen and why.
+
+    Returns:
+        The `Importance`: percentages that sum to 100.
+
+    Raises:
+        ValueError, TypeError: If an argument, x or the model is not as above; each says what was expected.
+        FloatingPointError: If a derivative is NaN or infinite.
+        MemoryError: If a batch does not fit into the device's memory.
+        RuntimeError: On a Keras backend other than TensorFlow.
+
+    Example:
+
+    >>> import keras, numpy as np, pandas as pd
+    >>> import keras_sensitivity as ks
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.set_weights([np.array([[2.0], [1.0]]), np.zeros(1)])
+    >>> x = pd.DataFrame({"income": [0.0, 1.0], "age": [0.0, 6.0]})
+    >>> ks.measure(model, x).features.round(1).to_dict()  # 2 * std 0.5 : 1 * std 3
+    {'income': 25.0, 'age': 75.0}
+    >>> ks.measure(model, x, definition=ks.PAPER).features.round(1).to_dict()  # 2 : 1
+    {'income': 66.7, 'age': 33.3}
+    """
+    measurement = Measurement(
+        model,
+        x,
+        feature_names=feature_names,
+        groups=groups,
+        definition=definition,
+        num_samples=num_samples,
+        batch_size=batch_size,
+        jit_compile=jit_compile,
+    )
+    if verbose:
+        print(f"keras_sensitivity: {measurement.description}", flush=True)
+    return measurement.look(progress=bool(verbose))
+
+
+class Measurement:
+    """A model, rows and a traced pass, ready to look as often as wanted; arguments as in `measure`.
+
+    Making one checks everything that can be checked before the first look.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        x: Any,
+        *,
+        feature_names: Sequence[str] | None,
+        groups: Mapping[str, Sequence[str]] | None,
+        definition: Definition,
+        num_samples: int | None,
+        batch_size: int | None,
+        jit_compile: bool | Literal["auto"],
+    ) -> None:
+        _checks.backend()
+        check_arguments(definition=definition, num_samples=num_samples, batch_size=batch_size, jit_compile=jit_compile)
+        _checks.model(model)
+        self._definition = definition
+        self._rows: Rows = as_rows(
+            x, model, feature_names=feature_names, groups=groups, num_samples=num_samples
+        )
+        num_rows, num_columns = self._rows.values.shape
+        self._batch_size = min(batch_size or suitable_batch_size(model, num_rows, num_columns), num_rows)
+        first, _ = next(self._rows.batches(self._batch_size))
+        self._gradients = traced(model, first, definition, jit_compile)
+        self._warned: set[str] = set()
+
+    @property
+    def description(self) -> str:
+        """What a look does, in one line."""
+        num_rows, _ = self._rows.values.shape
+        return (
+            f"{num_rows:,} rows, {len(self._rows.features.names)} features, {len(self._gradients.units)} output "
+            f"unit(s), batches of {self._batch_size:,}; {self._gradients.compiler}: {self._gradients.reason}."
+        )
+
+    def warm_up(self) -> None:
+        """Compile, and let whatever fails fail now: the first batch is measured and forgotten."""
+        self._gradients(*next(self._rows.batches(self._batch_size)))
+
+    def look(self, progress: bool = False) -> Importance:
+        """Measure the model as it is now."""
+        batches = self._rows.batches(self._batch_size)
+        if progress:
+            batches = _with_progress(batches, self._rows.num_batches(self._batch_size))
+        moments = functools.reduce(LookMoments.merge, (self._gradients(*batch) for batch in batches))
+        self._warn_of_zeros(moments)
+        return Importance(
+            moments, features=self._rows.features, units=self._gradients.units, definition=self._definition
+        )
+
+    def _warn_of_zeros(self, moments: LookMoments) -> None:
+        """Warn, once, of derivatives that vanish."""
+        kind = "nothing" if moments.num_flat == moments.num_samples else "saturation"
+        share = moments.num_flat / moments.num_samples
+        if kind in self._warned or not (kind == "nothing" or (self._gradients.saturates and share > SATURATED_SHARE)):
+            return
+        self._warned.add(kind)
+        _checks.flat(share, saturates=self._gradients.saturates)
+
+
+def check_arguments(*, definition: Any, num_samples: Any, batch_size: Any, jit_compile: Any) -> None:
+    """Refuse arguments that no model and no rows could make right."""
+    _checks.instance("definition", definition, Definition, "pass keras_sensitivity.Definition(...) or PAPER")
+    _checks.whole_number("num_samples", num_samples, none="all rows")
+    _checks.whole_number("batch_size", batch_size, none="one chosen from the model's size")
+    _checks.one_of("jit_compile", jit_compile, ("auto", True, False))
+
+
+def _with_progress(batches: Iterator[tuple[Any, Any]], count: int) -> Iterator[tuple[Any, Any]]:
+    """The same batches, and a progress bar that moves when one is done."""
+    bar = keras.utils.Progbar(count, unit_name="batch")
+    for index, batch in enumerate(batches):
+        yield batch
+        bar.update(index + 1, finalize=index + 1 == count)

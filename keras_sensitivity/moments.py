@@ -1,0 +1,188 @@
+"""Running moments that merge: NumPy, float64, immutable.
+
+A look is cut into batches; the sums of a batch become a `Moments`, and merging them in any order gives the moments
+of all rows. The update is the pairwise one of Pebay (2008), *Formulas for robust, one-pass parallel computation of
+covariances and arbitrary-order statistical moments*: it subtracts means before it squares, so that data near 1e4
+with a variance of 1 keeps its digits where ``E[x**2] - E[x]**2`` would lose them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+__all__ = ["CrossMoments", "LookMoments", "Moments"]
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """Weight, mean and central second moment of each entry of an array, over weighted rows.
+
+    Laws, up to rounding: ``merge`` is associative and commutative, ``empty`` is its identity, and updating with rows
+    a and then b equals merging the moments of a with those of b.
+
+    Attributes:
+        weight: Sum of the rows' weights, broadcastable to ``mean``.
+        mean: Weighted mean of each entry.
+        m2: Weighted sum of squared distances from the mean, of the same shape.
+
+    Example:
+
+    >>> import numpy as np
+    >>> moments = Moments.empty((2,)).update(np.array([[1.0, 10.0], [3.0, 10.0]]))
+    >>> moments.mean.tolist(), moments.variance.tolist(), moments.mean_square.tolist()
+    ([2.0, 10.0], [1.0, 0.0], [5.0, 100.0])
+    """
+
+    weight: Array
+    mean: Array
+    m2: Array
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...]) -> Moments:
+        """Moments of no rows: the identity of `merge`."""
+        return cls(np.zeros(()), np.zeros(shape), np.zeros(shape))
+
+    @classmethod
+    def from_sums(cls, weight: Array, shift: Array, total: Array, squares: Array) -> Moments:
+        """Moments from weighted sums of ``v - shift`` and ``(v - shift)**2``.
+
+        Any shift is right; one near the data, such as the first row, is also exact:
+        ``mean = shift + total / weight`` and ``m2 = squares - total**2 / weight``.
+        """
+        average = _ratio(total, weight)
+        return cls(np.asarray(weight), shift + average, np.maximum(squares - total * average, 0.0))
+
+    def update(self, values: Array, weights: Array | None = None) -> Moments:
+        """These moments and those of the rows ``values`` of shape (num_samples, *shape)."""
+        values = np.asarray(values, dtype=np.float64)
+        weights = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+        shift = values[0] if len(values) else np.zeros(self.mean.shape)
+        centred = values - shift
+        total = np.tensordot(weights, centred, axes=1)
+        return self.merge(Moments.from_sums(weights.sum(), shift, total, np.tensordot(weights, centred**2, axes=1)))
+
+    def merge(self, other: Moments) -> Moments:
+        """The moments of the rows of both."""
+        weight = self.weight + other.weight
+        part = _ratio(other.weight, weight)
+        delta = other.mean - self.mean
+        return Moments(weight, self.mean + delta * part, self.m2 + other.m2 + delta**2 * self.weight * part)
+
+    @property
+    def variance(self) -> Array:
+        """Variance of each entry, with the weight as divisor (ddof 0)."""
+        return _ratio(self.m2, self.weight)
+
+    @property
+    def mean_square(self) -> Array:
+        """Mean of the squares of each entry: ``mean**2 + variance``, a sum of two positive numbers."""
+        return self.mean**2 + self.variance
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class CrossMoments:
+    """Like `Moments` for vectors of p entries, with all p x p central products.
+
+    Attributes:
+        weight: Sum of the rows' weights.
+        weight_squares: Sum of the squared weights; ``weight**2 / weight_squares`` rows of equal weight would be as
+            informative.
+        mean: Weighted means, shape (p,).
+        m2: Weighted sums of central products, shape (p, p); or only its diagonal, shape (p,), for wide inputs.
+
+    Example:
+
+    >>> import numpy as np
+    >>> moments = CrossMoments.empty(2).update(np.array([[0.0, 0.0], [2.0, 4.0]]))
+    >>> moments.covariance.tolist()
+    [[1.0, 2.0], [2.0, 4.0]]
+    """
+
+    weight: Array
+    weight_squares: Array
+    mean: Array
+    m2: Array
+
+    @classmethod
+    def empty(cls, size: int, *, diagonal: bool = False) -> CrossMoments:
+        """Moments of no rows: the identity of `merge`."""
+        shape = (size,) if diagonal else (size, size)
+        return cls(np.zeros(()), np.zeros(()), np.zeros(size), np.zeros(shape))
+
+    @classmethod
+    def from_sums(
+        cls, weight: Array, weight_squares: Array, shift: Array, total: Array, products: Array
+    ) -> CrossMoments:
+        """Moments from weighted sums of ``v - shift`` and of its outer products (or only of its squares)."""
+        average = _ratio(total, weight)
+        correction = np.outer(total, average) if products.ndim == 2 else total * average
+        return cls(np.asarray(weight), np.asarray(weight_squares), shift + average, products - correction)
+
+    def update(self, values: Array, weights: Array | None = None) -> CrossMoments:
+        """These moments and those of the rows ``values`` of shape (num_samples, p)."""
+        values = np.asarray(values, dtype=np.float64)
+        weights = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+        shift = values[0] if len(values) else np.zeros(self.mean.shape)
+        centred = values - shift
+        weighted = weights[:, None] * centred
+        products = weighted.T @ centred if self.m2.ndim == 2 else (weighted * centred).sum(axis=0)
+        sums = (weights.sum(), (weights**2).sum(), shift, weighted.sum(axis=0), products)
+        return self.merge(CrossMoments.from_sums(*sums))
+
+    def merge(self, other: CrossMoments) -> CrossMoments:
+        """The moments of the rows of both."""
+        weight = self.weight + other.weight
+        part = _ratio(other.weight, weight)
+        delta = other.mean - self.mean
+        products = np.outer(delta, delta) if self.m2.ndim == 2 else delta**2
+        return CrossMoments(
+            weight,
+            self.weight_squares + other.weight_squares,
+            self.mean + delta * part,
+            self.m2 + other.m2 + products * self.weight * part,
+        )
+
+    @property
+    def covariance(self) -> Array:
+        """Covariances (ddof 0), shape (p, p); for a diagonal only the variances, shape (p,)."""
+        return _ratio(self.m2, self.weight)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LookMoments:
+    """All that is kept of a look at a model: the moments from which every importance is derived.
+
+    Attributes:
+        derivatives: Of the derivatives g, shape (num_units, num_entries).
+        inputs: Of the input entries, shape (num_entries,).
+        squares: Of h = sum over units of g**2, shape (num_entries,): for the standard errors.
+        num_samples: Rows with a weight above 0.
+        num_flat: Rows of these whose derivatives are all exactly 0.
+    """
+
+    derivatives: Moments
+    inputs: Moments
+    squares: CrossMoments
+    num_samples: int
+    num_flat: int
+
+    def merge(self, other: LookMoments) -> LookMoments:
+        """The moments of the rows of both."""
+        return LookMoments(
+            self.derivatives.merge(other.derivatives),
+            self.inputs.merge(other.inputs),
+            self.squares.merge(other.squares),
+            self.num_samples + other.num_samples,
+            self.num_flat + other.num_flat,
+        )
+
+
+def _ratio(numerator: Array, denominator: Array) -> Array:
+    """The quotient, and 0 where the denominator is 0: no rows have no moments."""
+    shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
+    return np.divide(numerator, denominator, out=np.zeros(shape), where=np.asarray(denominator) > 0)
