@@ -199,14 +199,14 @@ def _fingerprint(model: keras.Model) -> tuple[Any, ...]:
                 parts.append((name, value))
             elif name not in transient and (callable(value) or isinstance(value, np.ndarray)):
                 parts.append((name, id(value)))
-        parts.append((id(layer), *map(id, layer.variables)))
-    return tuple(parts)
+        parts.append(id(layer))
+    return *parts, *map(id, model.weights)
 
 
 @functools.cache
 def _trainer_attributes() -> frozenset[str]:
     """Attributes of every model that change when it is compiled and trained, not what it computes."""
-    return frozenset(vars(keras.Model())) | {"_eval_epoch_iterator"}
+    return frozenset(vars(keras.Model())) | {"_eval_epoch_iterator", "stop_training"}
 
 
 def suitable_batch_size(model: keras.Model, num_rows: int, num_columns: int) -> int:

@@ -236,8 +236,13 @@ class SensitivityCallback(keras.callbacks.Callback):
         return {DEAD_KEY: float(len(self._record.dead)), SHIFT_KEY: shift}
 
     def _forget(self, first_epoch: int) -> None:
-        """Drop the looks and events from ``first_epoch`` on; a resumed fit keeps the earlier ones."""
-        self._looks = {epoch: look for epoch, look in self._looks.items() if epoch < first_epoch}
+        """Drop the looks and events from ``first_epoch`` on; a resumed fit on the same features keeps the earlier."""
+        names = self._live.measurement.feature_names if self._live else ()
+        self._looks = {
+            epoch: look
+            for epoch, look in self._looks.items()
+            if epoch < first_epoch and tuple(look.features.index) == names
+        }
         self._record = DeathRecord()
         if self.dead_feature_monitor is not None:
             update = self.dead_feature_monitor.update

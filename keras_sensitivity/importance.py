@@ -58,8 +58,6 @@ class Importance:
     def __init__(
         self, moments: LookMoments, *, features: Features, units: tuple[str, ...], definition: Definition
     ) -> None:
-        if isinstance(definition.scale, tuple):
-            _checks.scale_length(len(definition.scale), len(features.columns))
         self._moments = moments
         self._features = features
         self._units = units

@@ -110,17 +110,24 @@ class Measurement:
             x, model, feature_names=feature_names, groups=groups, num_samples=num_samples
         )
         num_rows, num_columns = self._rows.values.shape
+        if isinstance(definition.scale, tuple):
+            _checks.scale_length(len(definition.scale), num_columns)
         self._batch_size = min(batch_size or suitable_batch_size(model, num_rows, num_columns), num_rows)
         first, _ = next(self._rows.batches(self._batch_size))
         self._gradients = traced(model, first, definition, jit_compile)
         self._warned: set[str] = set()
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, shape (num_features,)."""
+        return self._rows.features.names
+
+    @property
     def description(self) -> str:
         """What a look does, in one line."""
         num_rows, _ = self._rows.values.shape
         return (
-            f"{num_rows:,} rows, {len(self._rows.features.names)} features, {len(self._gradients.units)} output "
+            f"{num_rows:,} rows, {len(self.feature_names)} features, {len(self._gradients.units)} output "
             f"unit(s), batches of {self._batch_size:,}; {self._gradients.compiler}: {self._gradients.reason}."
         )
 

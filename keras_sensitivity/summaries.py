@@ -29,7 +29,7 @@ class SummaryWriter:
     - scalars ``importance/<feature>`` for the 20 most important features, percent, and the given ones;
     - a histogram ``rms`` of the rms sensitivities, one count for each output unit and feature;
     - an image ``ranking``: bars with standard errors;
-    - a text ``ranking``: the same as a table.
+    - a text ``ranking_table``: the same in numbers.
 
     Raises:
         OSError: If no file can be written there.
@@ -52,7 +52,7 @@ class SummaryWriter:
                     tf.summary.scalar(name, value)
             tf.summary.histogram("rms", importance.rms_by_output.to_numpy().ravel())
             tf.summary.image("ranking", _picture(importance)[None])
-            tf.summary.text("ranking", _markdown(importance))
+            tf.summary.text("ranking_table", _markdown(importance))
         self._writer.flush()
 
     def close(self) -> None:

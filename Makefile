@@ -1,0 +1,77 @@
+# On a fresh machine, Python 3.10 or newer and make are all that `make demo` and `make test` need:
+# each target that runs Python first makes .venv, where it is missing or the settings are newer than it.
+
+PYTHON ?= python3
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export KERAS_BACKEND := tensorflow
+export MPLBACKEND ?= Agg
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: help demo test lint types imports tests package examples benchmark clean
+
+help: ## List the targets
+	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Train a network while watching its features; writes to runs/demo
+	$(BIN)/python examples/simulation.py
+
+test: lint types imports tests ## All checks: lint, types, imports, tests
+
+lint: $(READY) ## Style, likely bugs, format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## Static types of the package
+	$(BIN)/mypy
+
+imports: $(READY) ## That imports run one way
+	$(BIN)/lint-imports --no-logo
+
+tests: $(READY) ## Tests, and the examples in docstrings
+	$(BIN)/python -m pytest
+
+package: $(READY) ## Build sdist and wheel; try the wheel in an empty environment elsewhere
+	rm -rf build dist
+	$(BIN)/python -m build
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	echo "Installing the wheel alone into $$folder/venv"; \
+	$(BIN)/python -m venv "$$folder/venv"; \
+	"$$folder/venv/bin/python" -m pip install --quiet dist/*.whl; \
+	"$$folder/venv/bin/python" -m pip check; \
+	cp tools/smoke.py "$$folder"; \
+	cd "$$folder"; \
+	venv/bin/python -I smoke.py
+
+examples: $(READY) ## Run every script in examples/
+	@$(call run-all,examples)
+
+benchmark: $(READY) ## Run every script in benchmarks/
+	@$(call run-all,benchmarks)
+
+clean: ## Remove caches and builds; .venv and runs stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# A folder's scripts, one after the other; a leading underscore marks a module that they share.
+run-all = set -e; for script in $(sort $(wildcard $(1)/[!_]*.py)); do \
+	echo "== $$script"; $(BIN)/python "$$script"; done
+
+# The stamp is written last, so that whatever was interrupted is done again.
+$(READY): setup.cfg pyproject.toml
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { $(make-venv); }
+	$(BIN)/python -m pip install --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+define make-venv
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	echo "'$(PYTHON)' is not a Python of version 3.10 or newer." >&2; \
+	echo "Name one that is, for example: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }; \
+echo "Making $(VENV); TensorFlow is a large download, so this takes some minutes."; \
+$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+	echo "'$(PYTHON) -m venv' failed, see above: this Python comes without venv or ensurepip." >&2; \
+	echo "On Debian and Ubuntu: sudo apt install python3-venv. Or name another Python: make PYTHON=..." >&2; exit 1; }
+endef

@@ -1,0 +1,57 @@
+"""Trains each network twice, with and without the callback, and compares every bit; a script, see test_laws.py.
+
+Op determinism cannot be switched off again, so this runs in a process of its own.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+import zoo
+
+import keras_sensitivity as ks
+
+
+class Noisy(keras.layers.Layer):
+    """Draws noise at every call, in training or not: a look that ran its seed generator forward would change training."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = keras.random.SeedGenerator(9)
+
+    def call(self, x):
+        return x + 0.1 * keras.random.normal(keras.ops.shape(x), seed=self.generator)
+
+
+def noisy():
+    return keras.Sequential([keras.Input((5,)), Noisy(), keras.layers.Dense(4, "relu"), keras.layers.Dense(1)])
+
+
+def train(build, callbacks, x, y):
+    keras.utils.clear_session()  # the same names for the variables of each model
+    keras.utils.set_random_seed(1)
+    model = build()
+    model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
+    log = model.fit(x, y, epochs=3, batch_size=32, validation_split=0.2, callbacks=callbacks, verbose=0)
+    variables = {v.path: v.numpy() for v in [*model.variables, *model.optimizer.variables]}
+    return variables, log.history["val_loss"], model.predict(x, verbose=0)
+
+
+def main():
+    tf.config.experimental.enable_op_determinism()
+    x = zoo.rows()
+    y = np.sin(x[:, :1]) + x[:, 1:2]
+    for build in (zoo.with_state, noisy):
+        (plain, loss, answers), (again, *_), (watched, watched_loss, watched_answers) = (
+            train(build, callbacks, x, y) for callbacks in ([], [], [ks.SensitivityCallback(x)])
+        )
+        assert plain.keys() == watched.keys()
+        assert len(plain) > 10
+        for path, value in plain.items():
+            assert np.array_equal(value, again[path]), f"not deterministic: {path}"
+            assert np.array_equal(value, watched[path]), f"changed by looking: {path}"
+        assert loss == watched_loss
+        assert np.array_equal(answers, watched_answers)
+    print("identical")
+
+
+main()

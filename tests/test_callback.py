@@ -1,0 +1,324 @@
+"""`SensitivityCallback` in real fits."""
+
+import copy
+import math
+import pickle
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import zoo
+
+import keras_sensitivity as ks
+
+
+def fit(callbacks, *, model=None, epochs=3, x=None, **options):
+    """A small regression in which x0 and x1 matter; the model and its History."""
+    x = zoo.rows() if x is None else x
+    model = zoo.build("tanh regression") if model is None else model
+    if not model.compiled:
+        model.compile(keras.optimizers.Adam(0.02), "mse")
+    values = np.asarray(x)
+    y = np.sin(values[:, :1]) + values[:, 1:2]
+    return model, model.fit(x, y, epochs=epochs, callbacks=callbacks, verbose=options.pop("verbose", 0), **options)
+
+
+class CountingModel(keras.Model):
+    """Counts how often Python runs through it."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = keras.layers.Dense(1)
+        self.calls = []
+
+    def call(self, x):
+        self.calls.append(1)
+        return self.out(x)
+
+
+# --- what it shows --------------------------------------------------------------------------------------------------
+
+
+def test_a_look_is_what_measure_says():
+    frame = pd.DataFrame(zoo.rows(), columns=list("abcde"))
+    watch = ks.SensitivityCallback(frame, num_samples=None)
+    model, _ = fit([watch], x=frame)
+    assert len(watch.history) == 3
+    pd.testing.assert_series_equal(watch.importance.features, ks.measure(model, frame).features, rtol=1e-6)
+    assert watch.trajectory.index.name == "epoch"
+    assert watch.trajectory.index.tolist() == [0, 1, 2]
+    assert watch.trajectory.columns.tolist() == list("abcde")
+    np.testing.assert_allclose(watch.trajectory.sum(axis=1), 100)
+    for epoch, look in enumerate(watch.history):
+        np.testing.assert_array_equal(watch.trajectory.loc[epoch], look.features)
+    assert watch.lag_trajectory is None
+    assert watch.noise_level is None
+
+
+def test_logs_reach_history_and_csv_in_either_order(tmp_path):
+    watch = ks.SensitivityCallback(zoo.rows(), dead_feature_monitor=ks.DeadFeatureMonitor(threshold=99.0, patience=2))
+    loggers = [keras.callbacks.CSVLogger(str(tmp_path / name)) for name in ("before.csv", "after.csv")]
+    _, history = fit([loggers[0], watch, loggers[1]], epochs=4)
+    assert math.isnan(history.history["importance_shift"][0])
+    expected = watch.trajectory.diff().abs().sum(axis=1)[1:] / 2
+    np.testing.assert_allclose(history.history["importance_shift"][1:], expected)
+    assert (expected > 0).all()
+    assert history.history["num_dead_features"] == [0, 5, 5, 5]
+    written = pd.read_csv(tmp_path / "after.csv")
+    np.testing.assert_allclose(written["importance_shift"][1:], expected, rtol=1e-6)
+
+
+def test_looks_every_n_epochs_and_after_the_last():
+    watch = ks.SensitivityCallback(zoo.rows(), every_n_epochs=3)
+    _, history = fit([watch], epochs=6)
+    assert watch.trajectory.index.tolist() == [0, 3, 5]
+    skipped = [math.isnan(value) for value in history.history["num_dead_features"]]
+    assert skipped == [False, True, True, False, True, False]
+    assert [math.isnan(v) for v in history.history["importance_shift"]] == [True, True, True, False, True, False]
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["stopper before", "stopper after"])
+def test_looks_after_the_last_epoch_of_an_early_stop(first):
+    watch = ks.SensitivityCallback(zoo.rows(), every_n_epochs=10)
+    stop = keras.callbacks.EarlyStopping("loss", patience=0, min_delta=1e9, restore_best_weights=True)
+    fit([stop, watch] if first else [watch, stop], epochs=50)
+    assert watch.trajectory.index.tolist() == [0, 1]
+
+
+def test_its_keys_can_stop_a_fit():
+    watch = ks.SensitivityCallback(zoo.rows())
+    stop = keras.callbacks.EarlyStopping("importance_shift", mode="min", baseline=1e9, min_delta=1e9, patience=2)
+    _, history = fit([watch, stop], epochs=30)
+    assert len(history.epoch) < 30
+
+
+# --- when it is used ------------------------------------------------------------------------------------------------
+
+
+def test_one_trace_whatever_the_number_of_epochs():
+    counts = []
+    for callbacks in ([], [ks.SensitivityCallback(zoo.rows(), num_samples=77)]):
+        for epochs in (1, 5):
+            model = CountingModel()
+            model(zoo.rows()[:1])
+            model.calls.clear()
+            fit(callbacks, model=model, epochs=epochs)
+            counts.append(len(model.calls))
+    assert counts[0] == counts[1] > 0  # fit itself traces once
+    assert counts[2] == counts[3] == counts[0] + 1
+
+
+def test_a_second_fit_starts_anew_and_a_resumed_one_goes_on():
+    watch = ks.SensitivityCallback(zoo.rows(), dead_feature_monitor=ks.DeadFeatureMonitor(threshold=99.0, patience=2))
+    model, _ = fit([watch], epochs=3)
+    first = watch.trajectory
+    assert watch.events["epoch"].tolist() == [1] * 5
+    fit([watch], model=model, epochs=2)
+    assert watch.trajectory.index.tolist() == [0, 1]
+    assert not np.allclose(watch.trajectory, first[:2], rtol=1e-3)
+    assert watch.events["epoch"].tolist() == [1] * 5
+    before = watch.trajectory
+    fit([watch], model=model, epochs=4, initial_epoch=1)
+    assert watch.trajectory.index.tolist() == [0, 1, 2, 3]
+    pd.testing.assert_series_equal(watch.trajectory.loc[0], before.loc[0])
+    assert watch.events["epoch"].tolist() == [1] * 5  # no doubles
+
+
+def test_other_features_in_a_resumed_fit_start_anew():
+    watch = ks.SensitivityCallback(zoo.rows())
+    fit([watch], epochs=2)
+    watch.feature_names = list("abcde")
+    fit([watch], epochs=4, initial_epoch=2)
+    assert watch.trajectory.index.tolist() == [2, 3]
+    assert watch.trajectory.columns.tolist() == list("abcde")
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))],
+                         ids=["copy", "deepcopy", "pickle"])  # fmt: skip
+@pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
+def test_copies(copied, used, tmp_path):
+    watch = ks.SensitivityCallback(zoo.rows(), log_dir=tmp_path)
+    if used:
+        fit([watch], epochs=2)
+    other = copied(watch)
+    pd.testing.assert_frame_equal(other.trajectory, watch.trajectory)
+    pd.testing.assert_frame_equal(other.events, watch.events)
+    fit([other], epochs=4)
+    assert len(other.trajectory) == 4
+    assert len(watch.trajectory) == (2 if used else 0)
+
+
+def test_a_deep_copy_shares_the_rows():
+    watch = ks.SensitivityCallback(zoo.rows())
+    assert copy.deepcopy(watch).x is watch.x
+
+
+def test_copies_while_a_fit_runs():
+    copies = []
+
+    class Copier(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            copies.extend([copy.deepcopy(watch), pickle.loads(pickle.dumps(watch))])
+
+    watch = ks.SensitivityCallback(zoo.rows())
+    fit([watch, Copier()], epochs=2)
+    assert [len(each.history) for each in copies] == [1, 1, 2, 2]
+
+
+def test_the_constructor_only_stores(tmp_path):
+    x = zoo.rows()
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path / "logs")
+    assert watch.x is x
+    assert not (tmp_path / "logs").exists()
+    assert watch.importance is None
+    assert watch.history == []
+    assert watch.dead_features == []
+    assert watch.trajectory.empty
+    assert watch.events.empty
+    assert list(watch.events.columns) == ["epoch", "feature", "event", "importance", "threshold", "reason"]
+
+
+def test_mixed_precision_and_distribution():
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = zoo.build("tanh regression", policy="mixed_bfloat16")
+        model.compile("sgd", "mse")
+    watch = ks.SensitivityCallback(zoo.rows())
+    fit([watch], model=model, epochs=2)
+    pd.testing.assert_series_equal(watch.importance.features, ks.measure(model, zoo.rows()).features, rtol=1e-3)
+
+
+# --- when something goes wrong --------------------------------------------------------------------------------------
+
+
+class Breaks:
+    """Stands in for a device that fails at the third look."""
+
+    def __init__(self, measurement, error):
+        self.measurement, self.error, self.looks = measurement, error, 0
+        self.feature_names = measurement.feature_names
+
+    def look(self):
+        self.looks += 1
+        if self.looks > 2:
+            raise self.error
+        return self.measurement.look()
+
+
+def test_an_error_in_a_look_warns_once_and_the_fit_goes_on(tmp_path):
+    class Sabotage(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            live = watch._live
+            watch._live = live._replace(measurement=Breaks(live.measurement, OSError(28, "No space left on device")))
+
+    watch = ks.SensitivityCallback(zoo.rows(), log_dir=tmp_path)
+    with pytest.warns(UserWarning) as warned:
+        _, history = fit([watch, Sabotage()], epochs=6)
+    ours = [str(each.message) for each in warned if "SensitivityCallback" in str(each.message)]
+    assert len(ours) == 1
+    assert "switched itself off at epoch 2" in ours[0]
+    assert "No space left on device" in ours[0]
+    assert len(history.epoch) == 6
+    assert watch.trajectory.index.tolist() == [0, 1]
+    assert np.isnan(history.history["num_dead_features"]).tolist() == [False, False, True, True, True, True]
+    fit([watch], epochs=2)  # and the next fit has it again
+    assert watch.trajectory.index.tolist() == [0, 1]
+
+
+def test_weights_that_become_nan_switch_it_off():
+    class Diverge(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                self.model.layers[0].kernel.assign(self.model.layers[0].kernel * np.nan)
+
+    watch = ks.SensitivityCallback(zoo.rows())
+    with pytest.warns(UserWarning, match="derivatives of the model are NaN or infinite"):
+        _, history = fit([watch, Diverge()], epochs=4)
+    assert len(history.epoch) == 4
+    assert watch.trajectory.index.tolist() == [0, 1]
+    assert watch.trajectory.notna().all(axis=None)
+
+
+def test_a_refused_argument_stops_fit_before_the_first_step():
+    steps = []
+
+    class Steps(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            steps.append(batch)
+
+    model = zoo.build("tanh regression")
+    before = model.get_weights()
+    with pytest.raises(ValueError, match="x has a different number of columns"):
+        fit([Steps(), ks.SensitivityCallback(zoo.rows()[:, :4])], model=model)
+    assert steps == []
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+# --- deaths ---------------------------------------------------------------------------------------------------------
+
+
+class Script(keras.callbacks.Callback):
+    """Gives a linear model the weights of a script, epoch by epoch, whatever training did."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weights = weights
+
+    def on_epoch_end(self, epoch, logs=None):
+        column = np.asarray(self.weights[epoch], dtype="float32")[:, None]
+        self.model.set_weights([column, np.zeros(1)])
+
+
+def scripted(weights, x=None, **options):
+    x = zoo.rows() if x is None else x
+    watch = ks.SensitivityCallback(x, definition=ks.PAPER, **options)
+    fit([Script(weights), watch], model=zoo.build("linear"), epochs=len(weights), x=x)
+    return watch
+
+
+USED, LOW, HALF = [1, 1, 1, 1, 1], [1, 1, 1, 1, 0.05], [1, 1, 1, 1, 0.098]  # 20 %, 1.2 % and 2.4 % for x4
+
+
+def test_a_feature_dies_and_revives(capsys):
+    watch = scripted([USED, LOW, LOW, LOW, LOW, HALF, USED, LOW], verbose=1)
+    events = watch.events
+    assert events[["epoch", "feature", "event", "reason"]].to_numpy().tolist() == [
+        [3, "x4", "died", "below threshold"],  # the third look in a row at or below 2 %
+        [6, "x4", "revived", "above threshold"],  # 2.4 % at epoch 5 is above 2 %, but not above 2.5 %
+    ]
+    assert events["threshold"].tolist() == [2.0, 2.0]
+    np.testing.assert_allclose(events["importance"], [100 * 0.05 / 4.05, 20], rtol=1e-5)
+    assert watch.dead_features == []
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Epoch")]
+    assert lines == [
+        "Epoch 4: 'x4' died: importance 1.23 % <= 2.00 % at 3 looks in a row.",
+        "Epoch 7: 'x4' revived: importance 20.00 % > 2.50 %.",
+    ]
+
+
+def test_a_constant_feature_is_dead_at_once(capsys):
+    x = zoo.rows()
+    x[:, 2] = 3.5
+    watch = scripted([USED, USED], x=x, verbose=1)
+    assert watch.dead_features == ["x2"]
+    assert watch.events[["epoch", "feature", "event", "reason"]].to_numpy().tolist() == [[0, "x2", "died", "constant"]]
+    assert capsys.readouterr().out.count("Epoch 1: 'x2' died: it is constant in the data.") == 1
+
+
+def test_without_a_monitor_nothing_is_judged():
+    watch = scripted([LOW] * 5, dead_feature_monitor=None)
+    assert watch.dead_features == []
+    assert watch.events.empty
+
+
+
+
+@pytest.mark.parametrize("verbose", [0, 2])
+def test_what_is_printed(verbose, capsys):
+    scripted([USED, LOW], verbose=verbose)
+    printed = capsys.readouterr().out
+    assert ("Epoch 2: most important: x" in printed) == (verbose == 2)
+    assert bool(printed) == (verbose == 2)

@@ -1,0 +1,45 @@
+"""Laws that hold for every model of the zoo."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import zoo
+
+import keras_sensitivity as ks
+
+
+def same(one, other, rtol=1e-5):
+    """Equal up to rounding, in every number that a user can read."""
+    pd.testing.assert_frame_equal(one.table, other.table, rtol=rtol, atol=1e-7, check_dtype=False)
+    pd.testing.assert_frame_equal(one.by_output, other.by_output, rtol=rtol)
+
+
+@pytest.mark.parametrize("name", zoo.ZOO)
+def test_batch_size_order_and_padding_change_nothing(name):
+    model, x = zoo.build(name), zoo.rows(230)
+    whole = ks.measure(model, x)
+    for batch_size in (1 if name == "linear" else 17, 100, 230, 1000):  # 100: the last batch is padded with 70 rows
+        same(whole, ks.measure(model, x, batch_size=batch_size))
+    shuffled = np.random.default_rng(0).permutation(x)
+    assert not np.array_equal(shuffled, x)
+    same(whole, ks.measure(model, shuffled, batch_size=100))
+
+
+@pytest.mark.parametrize("name", zoo.ZOO)
+def test_xla_or_not_changes_nothing(name):
+    model, x = zoo.build(name), zoo.rows()
+    same(ks.measure(model, x, jit_compile=True), ks.measure(model, x, jit_compile=False), rtol=1e-4)
+
+
+def test_looking_never_changes_training():
+    """Bit-identical weights, optimizer, seeds and statistics, in a process with op determinism on."""
+    script = pathlib.Path(__file__).parent / "determinism.py"
+    environment = os.environ | {"PYTHONPATH": str(script.parent.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "identical" in done.stdout

@@ -1,0 +1,85 @@
+"""The running moments equal NumPy's, in any order, in any cut, on data where naive sums fail."""
+
+import numpy as np
+import pytest
+
+from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
+
+CUTS = [[1000], [1, 999], [500, 500], [3, 0, 17, 400, 580]]
+
+
+def look(values, weights=None):
+    """A `LookMoments` in which one table plays all parts."""
+    weights = np.ones(len(values)) if weights is None else weights
+    return LookMoments(
+        Moments.empty((2, 3)).update(np.stack([values, values**2], axis=1), weights),
+        Moments.empty((3,)).update(values, weights),
+        CrossMoments.empty(3).update(values**2, weights),
+        len(values),
+        0,
+    )
+
+
+def numbers(moments):
+    parts = (moments.derivatives, moments.inputs, moments.squares)
+    return [array for part in parts for array in vars(part).values()] + [moments.num_samples, moments.num_flat]
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=str)
+def test_equals_numpy_near_1e4(rng, cut):
+    values = 1e4 + rng.normal(size=(1000, 3))
+    naive = (values.astype("float32") ** 2).mean(0) - values.astype("float32").mean(0) ** 2
+    assert (abs(naive - 1) > 0.2).any()  # E[x^2] - E[x]^2 in float32 fails here
+    moments, cross = Moments.empty((3,)), CrossMoments.empty(3)
+    for part in np.split(values, np.cumsum(cut)[:-1]):
+        moments, cross = moments.update(part), cross.update(part)
+    np.testing.assert_allclose(moments.mean, values.mean(0), rtol=1e-14)
+    np.testing.assert_allclose(moments.variance, values.var(0), rtol=1e-10)
+    np.testing.assert_allclose(moments.mean_square, (values**2).mean(0), rtol=1e-14)
+    np.testing.assert_allclose(cross.covariance, np.cov(values.T, ddof=0), rtol=1e-9, atol=1e-12)
+
+
+def test_weights_count_rows(rng):
+    values, weights = rng.normal(size=(50, 3)), rng.integers(0, 4, size=50).astype(float)
+    repeated = np.repeat(values, weights.astype(int), axis=0)
+    weighted, plain = Moments.empty((3,)).update(values, weights), Moments.empty((3,)).update(repeated)
+    np.testing.assert_allclose(weighted.mean, plain.mean, rtol=1e-12)
+    np.testing.assert_allclose(weighted.variance, plain.variance, rtol=1e-12)
+    cross = CrossMoments.empty(3).update(values, weights)
+    np.testing.assert_allclose(cross.covariance, np.cov(repeated.T, ddof=0), rtol=1e-11, atol=1e-14)
+    assert cross.weight_squares == (weights**2).sum()
+
+
+def test_diagonal_is_the_diagonal(rng):
+    values = rng.normal(size=(40, 3))
+    full, diagonal = CrossMoments.empty(3).update(values), CrossMoments.empty(3, diagonal=True).update(values)
+    np.testing.assert_allclose(diagonal.covariance, np.diag(full.covariance), rtol=1e-12)
+
+
+def test_merge_is_associative_and_commutative_with_empty_as_identity(rng):
+    a, b, c = (look(rng.normal(size=(n, 3)), rng.random(n)) for n in (1, 30, 200))
+    left, right = numbers(a.merge(b).merge(c)), numbers(a.merge(b.merge(c)))
+    swapped = numbers(b.merge(a))
+    for one, other in [(left, right), (numbers(a.merge(b)), swapped)]:
+        for x, y in zip(one, other, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-14)
+    empty = LookMoments(Moments.empty((2, 3)), Moments.empty((3,)), CrossMoments.empty(3), 0, 0)
+    for merged in (a.merge(empty), empty.merge(a)):
+        for x, y in zip(numbers(merged), numbers(a), strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
+def test_update_changes_nothing_in_place(rng):
+    moments = Moments.empty((3,)).update(rng.normal(size=(5, 3)))
+    before = [array.copy() for array in vars(moments).values()]
+    moments.update(rng.normal(size=(5, 3)))
+    for x, y in zip(before, vars(moments).values(), strict=True):
+        np.testing.assert_array_equal(x, y)
+    with pytest.raises(AttributeError):
+        moments.mean = 0
+
+
+def test_rows_without_weight_have_no_moments():
+    moments = Moments.empty((2,)).update(np.ones((3, 2)), np.zeros(3))
+    assert moments.mean_square.tolist() == [0, 0]
+    assert Moments.empty((2,)).variance.tolist() == [0, 0]

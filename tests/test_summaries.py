@@ -1,0 +1,110 @@
+"""Event files are read back and compared with what was measured."""
+
+import io
+import pathlib
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import zoo
+from matplotlib import image as pictures
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util import tensor_util
+
+import keras_sensitivity as ks
+
+
+def fit(callbacks, x, epochs=3):
+    model = keras.Sequential([keras.Input((x.shape[1],)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model.fit(x, np.asarray(x)[:, :1], epochs=epochs, callbacks=callbacks, verbose=0)
+
+
+def read(folder):
+    accumulator = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    accumulator.Reload()
+    return accumulator
+
+
+def values(accumulator, tag):
+    return {event.step: tensor_util.make_ndarray(event.tensor_proto) for event in accumulator.Tensors(tag)}
+
+
+def plugin(accumulator, tag):
+    return accumulator.SummaryMetadata(tag).plugin_data.plugin_name
+
+
+def test_every_look_is_written_at_its_epoch(tmp_path):
+    x = pd.DataFrame(zoo.rows(), columns=["a", "b", "c|d", "e/f", "g"])
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path, every_n_epochs=2)
+    history = fit([watch], x, epochs=4)
+    events = read(tmp_path / "sensitivity")
+    for name in x.columns:
+        assert plugin(events, f"importance/{name}") == "scalars"
+        written = values(events, f"importance/{name}")
+        assert list(written) == [0, 2, 3]
+        np.testing.assert_allclose(list(written.values()), watch.trajectory[name], rtol=1e-6)
+    assert list(values(events, "num_dead_features")) == [0, 2, 3]
+    shift = values(events, "importance_shift")
+    assert list(shift) == [2, 3]  # NaN at the first look is not drawn
+    np.testing.assert_allclose(list(shift.values()), np.array(history.history["importance_shift"])[[2, 3]], rtol=1e-6)
+
+    assert plugin(events, "rms") == "histograms"
+    last = values(events, "rms")[3]
+    rms = watch.importance.table["rms"]
+    assert last[:, 2].sum() == 5
+    assert last[0, 0] == pytest.approx(rms.min())
+    assert last[-1, 1] == pytest.approx(rms.max())
+
+    assert plugin(events, "ranking") == "images"
+    width, height, png = values(events, "ranking")[3]
+    pixels = pictures.imread(io.BytesIO(png), format="png")
+    assert pixels.shape[:2] == (int(height), int(width))
+    assert (pixels[..., :3].min(axis=2) < 0.9).mean() > 0.05  # not an empty sheet
+
+    text = values(events, "ranking_table")[3].item().decode()
+    first = watch.importance.features.idxmax().replace("|", "\\|")
+    assert text.splitlines()[2].startswith(f"| 1 | {first} | {watch.importance.features.max():.2f} |")
+    assert plugin(events, "ranking_table") == "text"
+
+
+def test_at_most_20_scalars_a_look(rng, tmp_path):
+    watch = ks.SensitivityCallback(rng.normal(size=(50, 64)), log_dir=tmp_path)
+    fit([watch], watch.x, epochs=1)
+    events = read(tmp_path / "sensitivity")
+    tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("importance/")]
+    assert set(tags) == {f"importance/{name}" for name in watch.importance.features.nlargest(20).index}
+    text = values(events, "ranking_table")[0].item().decode()
+    assert len(text.splitlines()) == 2 + 20 + 1
+    assert "the other 44" in text
+
+
+@pytest.mark.parametrize("update_freq", ["epoch", 1000])
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_beside_keras_own_callback_in_the_same_folder(tmp_path, ours_first, update_freq):
+    x = zoo.rows()
+    fit([keras.callbacks.TensorBoard(str(tmp_path / "alone"), update_freq=update_freq)], x)
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path / "both")
+    keras_own = keras.callbacks.TensorBoard(str(tmp_path / "both"), update_freq=update_freq)
+    fit([watch, keras_own] if ours_first else [keras_own, watch], x)
+    assert list(values(read(tmp_path / "both" / "sensitivity"), "importance/x0")) == [0, 1, 2]
+    alone, both = (set(read(tmp_path / name / "train").Tags()["tensors"]) for name in ("alone", "both"))
+    assert alone <= both  # Keras writes what it writes without us
+    if update_freq == "epoch":
+        assert list(values(read(tmp_path / "both" / "train"), "epoch_loss")) == [0, 1, 2]
+
+
+def test_a_second_fit_writes_again(tmp_path):
+    x = zoo.rows()
+    watch = ks.SensitivityCallback(x, log_dir=str(tmp_path))
+    fit([watch], x, epochs=1)
+    fit([watch], x, epochs=2)
+    assert len(list(pathlib.Path(tmp_path / "sensitivity").iterdir())) == 2
+
+
+def test_nothing_is_written_without_a_log_dir(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    x = zoo.rows()
+    fit([ks.SensitivityCallback(x)], x, epochs=1)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,52 @@
+"""What a user does first, with the package as installed: `make package` runs this outside of the repository."""
+
+import importlib.metadata
+import importlib.resources
+import pathlib
+import subprocess
+import sys
+import sysconfig
+import tempfile
+
+import keras
+import numpy as np
+import pandas as pd
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import keras_sensitivity as ks
+
+
+def main() -> None:
+    package = pathlib.Path(ks.__file__).parent
+    assert package.is_relative_to(sysconfig.get_path("purelib")), f"this is not the installed package: {package}"
+    assert importlib.metadata.version("keras_sensitivity") == ks.__version__
+    assert importlib.resources.files(ks).joinpath("py.typed").is_file()
+
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    model.set_weights([np.array([[2.0], [1.0]]), np.zeros(1)])
+    x = pd.DataFrame({"income": [0.0, 1.0] * 64, "age": [0.0, 6.0] * 64})
+    importance = ks.measure(model, x)
+    np.testing.assert_allclose(importance.features, [25, 75], rtol=1e-6)  # 2 * std 0.5 : 1 * std 3
+
+    with tempfile.TemporaryDirectory() as folder:
+        importance.plot().figure.savefig(f"{folder}/ranking.png")
+        importance.save(f"{folder}/importance.npz")
+        np.testing.assert_array_equal(ks.Importance.load(f"{folder}/importance.npz").features, importance.features)
+
+        model.compile("adam", "mse")
+        watch = ks.SensitivityCallback(x, log_dir=folder)
+        model.fit(x.to_numpy(), x["age"].to_numpy(), epochs=2, callbacks=[watch], verbose=0)
+        assert watch.trajectory.shape == (2, 2)
+        events = EventAccumulator(f"{folder}/sensitivity").Reload()
+        assert {"importance/age", "importance/income"} <= set(events.Tags()["tensors"])
+
+    # Loads TensorBoard's server with all of its plugins, as the command does for the reader of the logs.
+    tensorboard = pathlib.Path(sysconfig.get_path("scripts"), "tensorboard")
+    subprocess.run([tensorboard, "--version"], check=True, stdout=subprocess.DEVNULL)
+    names = ("tensorflow", "keras", "numpy", "pandas", "matplotlib", "tensorboard", "plotly")
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    print(f"keras_sensitivity {ks.__version__} works on Python {sys.version.split()[0]} with {versions}.")
+
+
+if __name__ == "__main__":
+    main()
