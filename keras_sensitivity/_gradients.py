@@ -211,7 +211,7 @@ def _trainer_attributes() -> frozenset[str]:
 
 def suitable_batch_size(model: keras.Model, num_rows: int, num_columns: int) -> int:
     """Rows of a batch whose activations and derivatives take about 256 MB, in equal batches over all rows."""
-    widths = sum(variable.shape[-1] for variable in model.trainable_variables if variable.shape)
+    widths: int = sum(variable.shape[-1] for variable in model.trainable_variables if variable.shape)
     # Derivatives are float64 and up to UNROLLED_UNITS of them are alive at once; activations have their gradients.
     floats_per_row = 2 * UNROLLED_UNITS * num_columns + 2 * widths
     most = max(1, min(BATCH_ROWS, BATCH_FLOATS // floats_per_row))

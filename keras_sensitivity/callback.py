@@ -272,5 +272,5 @@ class SensitivityCallback(keras.callbacks.Callback):
         duplicate = type(self).__new__(type(self))
         memo[id(self)] = duplicate
         memo[id(self.x)] = self.x
-        vars(duplicate).update(copy.deepcopy(self.__getstate__(), memo))
+        duplicate.__dict__.update(copy.deepcopy(self.__getstate__(), memo))
         return duplicate

@@ -58,20 +58,20 @@ class DeadFeatureMonitor:
 
     def update(self, record: DeathRecord, epoch: int, importance: Importance) -> DeathRecord:
         """The record after one more look; the record passed in stays as it is."""
-        shares = importance.features.to_numpy()
+        names, shares = list(importance.features.index), importance.features.to_numpy()
         if not shares.any():  # nothing is known of any feature, so none is judged
             return record
         threshold = self.threshold_of(importance)
         constant = importance.is_constant
-        was_dead = np.isin(importance.features.index, record.dead)
-        low = dict(zip(importance.features.index, shares <= threshold, strict=True))
+        was_dead = np.isin(names, record.dead)
+        low = dict(zip(names, shares <= threshold, strict=True))
         looks_below = {name: record.looks_below.get(name, 0) + 1 if below else 0 for name, below in low.items()}
         long_below = np.array(list(looks_below.values())) >= self.patience
         dead = constant | np.where(was_dead, shares <= REVIVAL_FACTOR * threshold, long_below)
         events = [
             Event(
                 epoch,
-                str(importance.features.index[index]),
+                names[index],
                 "died" if dead[index] else "revived",
                 float(shares[index]),
                 threshold,
@@ -79,8 +79,8 @@ class DeadFeatureMonitor:
             )
             for index in np.flatnonzero(dead != was_dead)
         ]
-        names = tuple(str(name) for name in importance.features.index[dead])
-        return DeathRecord(looks_below, names, (*record.events, *events))
+        dead_names = tuple(name for name, is_dead in zip(names, dead, strict=True) if is_dead)
+        return DeathRecord(looks_below, dead_names, (*record.events, *events))
 
     def describe(self, event: Event) -> str:
         """One line that tells of an event, with its numbers; epochs count from 1 there, as in Keras' own log."""

@@ -194,7 +194,7 @@ class Importance:
         with np.load(path) as archive:
             _checks.archive(path, archive)
             described = json.loads(str(archive["description"]))
-            parts = {
+            parts: dict[str, Any] = {
                 part: kind(*(archive[f"{part}.{field.name}"] for field in dataclasses.fields(kind)))
                 for part, kind in _PARTS.items()
             }
@@ -239,7 +239,7 @@ class Importance:
     def _by_feature(self, columns: Array) -> Array:
         """Sums over the columns of each feature: shape (..., num_columns) -> (..., num_features)."""
         sums = np.zeros((*columns.shape[:-1], len(self._features.names)))
-        np.add.at(sums, (..., list(self._features.membership)), columns)
+        np.add.at(sums.T, np.array(self._features.membership), columns.T)
         return sums
 
     @property
@@ -289,4 +289,4 @@ _PARTS: dict[str, type[Moments] | type[CrossMoments]] = {
 def _shares(values: Array) -> Array:
     """Percent of the sum along the last axis; zeros where the sum is 0."""
     total = values.sum(axis=-1, keepdims=True)
-    return np.divide(100 * values, total, out=np.zeros(values.shape), where=total > 0)
+    return np.asarray(np.divide(100 * values, total, out=np.zeros(values.shape), where=total > 0))

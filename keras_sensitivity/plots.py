@@ -42,7 +42,7 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
         values.append(rest["importance"].sum())
         errors.append(np.nan)
     ax = _new_axes(6.4, 1.0 + 0.27 * len(labels)) if ax is None else ax
-    places = np.arange(len(labels))
+    places = range(len(labels))
     colours = [BLUE] * len(shown) + [GREY] * (len(labels) - len(shown))
     ax.barh(places, values, height=0.72, color=colours)
     ax.errorbar(values, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
@@ -88,7 +88,7 @@ def trajectory(
             zorder=3 if strong else 2,
         )
     ax.set(xlabel="epoch", ylabel="importance, %", ylim=(0, max(1.06 * float(importances.max().max()), 1e-9)))
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     ax.margins(x=0.01)
     _plain(ax)
     _label_ends(ax, last[named], colours)

@@ -1,0 +1,33 @@
+"""What the documents say is executed."""
+
+import doctest
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_doctests_of_pages(page):
+    assert doctest.testfile(str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+
+
+def test_the_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(code, scope)
+    printed = capsys.readouterr().out
+    assert "'shoe_size' died" in printed
+    assert "['income', 'debt'" in printed
+    assert list((tmp_path / "runs" / "first" / "sensitivity").iterdir())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    for link in links:
+        assert link.startswith("https://") or (page.parent / link).exists(), link
