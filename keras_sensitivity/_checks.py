@@ -11,7 +11,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import keras
 import numpy as np
@@ -97,7 +97,8 @@ def output_argument(value: object) -> None:
 def scale_argument(value: object) -> None:
     """Refuse a ``Definition.scale`` that is neither "std", None nor finite numbers."""
     if isinstance(value, str) or value is None:
-        return one_of("scale", value, ("std", None))
+        one_of("scale", value, ("std", None))
+        return
     try:
         numbers = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
@@ -203,16 +204,6 @@ def unit(name: object, names: Sequence[str]) -> NoReturn:
     )
 
 
-def output_rank(shape: Sequence[int | None]) -> NoReturn:
-    """Say that an output is neither a vector nor a table of units."""
-    fail(
-        "The model's output has a shape that keras_sensitivity does not know.",
-        expected="an output of shape (num_samples,) or (num_samples, num_units)",
-        received=f"an output of shape {tuple(shape)}",
-        fix="flatten the output, or measure a sub-model that ends in (num_samples, num_units)",
-    )
-
-
 def path(names: Sequence[str]) -> NoReturn:
     """Say that derivatives do not reach the inputs called ``names``."""
     fail(
@@ -300,21 +291,90 @@ def array(x: object) -> None:
     if isinstance(x, (str, bytes, Mapping)) or not (hasattr(x, "__array__") or isinstance(x, Sequence)):
         fail(
             "x is of a type that keras_sensitivity does not know.",
-            expected="an array, tensor, or pandas DataFrame of shape (num_samples, num_features)",
+            expected="an array, tensor or pandas DataFrame whose first axis is that of the rows",
             received=f"an object of type {type(x).__name__}",
             fix="convert x to an array or a DataFrame",
             error=TypeError,
         )
 
 
-def rank(shape: Sequence[int]) -> None:
-    """Refuse x that is no table of rows and columns."""
-    if len(shape) != 2:
+def ragged() -> NoReturn:
+    """Say that x has rows of different lengths."""
+    fail(
+        "x is ragged: its rows have different lengths, or are objects instead of numbers.",
+        expected="an array of numbers in which every row has the same shape",
+        received="rows that make no rectangular array",
+        fix="pad the rows with keras.utils.pad_sequences, and put a Masking layer first that marks the padding",
+    )
+
+
+def row_shape(received: Sequence[int], expected: Sequence[int | None] | None) -> None:
+    """Refuse x whose rows have another shape than the model's input; None where the model does not say."""
+    if len(received) > 5 or 0 in received[1:]:
         fail(
-            "x is not a table of rows and columns.",
-            expected="x of shape (num_samples, num_features)",
-            received=f"x of shape {tuple(shape)}",
-            fix="reshape x to two axes" if len(shape) > 2 else "pass x[None, :] for a single row",
+            "x has a shape that is no table, sequence, image or sequence of images.",
+            expected="2 to 5 axes, rows first, none of them empty",
+            received=f"x of shape {tuple(received)}",
+            fix="reshape x to (num_samples, num_features) or (num_samples, num_steps, num_features)",
+        )
+    if expected is None or (len(received) == len(expected) == 2 and received[1] == expected[1]):
+        return
+    if len(received) != len(expected):
+        fail(
+            "x has a different number of axes than the model's input.",
+            expected=f"x of shape {_axes(expected)}",
+            received=f"x of shape {tuple(received)}",
+            fix="reshape x" + (", or pass x[None] for a single row" if len(received) + 1 == len(expected) else ""),
+        )
+    wrong = [axis for axis in range(1, len(expected)) if expected[axis] not in (None, received[axis])]
+    if wrong:
+        what = {(2, 1): "columns", (3, 1): "steps", (3, 2): "columns", (5, 1): "steps"}
+        noun = what.get((len(expected), wrong[0]), "entries")
+        fail(
+            f"x has a different number of {noun} than the model's input.",
+            expected=f"{expected[wrong[0]]} {noun}: x of shape {_axes(expected)}",
+            received=f"{received[wrong[0]]} {noun}: x of shape {tuple(received)}",
+            fix="pass x as it goes into model.fit: without the target, after the same preprocessing",
+        )
+
+
+def _axes(shape: Sequence[int | None]) -> str:
+    """A batch shape in words.
+
+    >>> _axes((None, 3))
+    '(num_samples, 3)'
+    """
+    return f"(num_samples, {', '.join('any' if size is None else str(size) for size in shape[1:])})"
+
+
+def steps_of_heads(shapes: Sequence[Sequence[int | None]], num_steps: int) -> NoReturn:
+    """Say that a many-to-many model has outputs without the input's steps."""
+    fail(
+        "The model is measured as many-to-many, but not every output has the input's time steps.",
+        expected=f"outputs of shape (num_samples, {num_steps}, ...)",
+        received=f"outputs of shape {listed([tuple(shape) for shape in shapes])}",
+        fix="choose one of the outputs with Definition(output=...), or pass Definition(mode='many-to-one')",
+    )
+
+
+def masked(rows: Sequence[int]) -> NoReturn:
+    """Say that rows of x are masked at every step."""
+    fail(
+        "x has rows that are masked entirely: they have no step to measure.",
+        expected="at least one step in each row that the model's mask leaves valid",
+        received=f"no valid step in {len(rows):,} rows: {listed(rows)}",
+        fix="drop these rows: x = np.delete(x, [...], axis=0)",
+    )
+
+
+def fixed_batch_size(batch_size: int | None, fixed: int) -> None:
+    """Refuse a ``batch_size`` that is not the one that a stateful model was built with."""
+    if batch_size not in (None, fixed):
+        fail(
+            "`batch_size` is not the one that the model was built with.",
+            expected=f"batch_size={fixed}, or None",
+            received=f"batch_size={batch_size}",
+            fix="leave batch_size=None: a stateful model has one state for each row of its batch",
         )
 
 
@@ -325,7 +385,7 @@ def numeric(dtypes: Mapping[str, object]) -> None:
             f"x has columns that are not numbers: {listed(dtypes)}.",
             expected="columns of integers, floats or booleans",
             received=", ".join(f"{name!r} of dtype {dtype}" for name, dtype in list(dtypes.items())[:5]),
-            fix="encode categories as numbers (pandas.get_dummies with dtype=float) and name them as a group with groups=",
+            fix="encode categories as numbers (pandas.get_dummies, dtype=float), and name the columns in groups=",
             error=TypeError,
         )
 
@@ -341,33 +401,13 @@ def some_rows(count: int) -> None:
         )
 
 
-def columns(received: int, expected: int | None) -> None:
-    """Refuse x whose number of columns is not the model's; None where the model does not say."""
-    if expected is not None and received != expected:
-        fail(
-            "x has a different number of columns than the model's input.",
-            expected=f"{expected} columns",
-            received=f"{received} columns",
-            fix="pass the columns that go into model.fit: without the target, after the same preprocessing",
-        )
-
-
-def finite(values: np.ndarray[Any, Any], names: Sequence[str]) -> None:
-    """Refuse NaN and infinity in ``values`` of shape (num_samples, num_features)."""
-    # One pass over a sum is much cheaper than a mask of everything; the mask is made only to word the error.
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(np.sum(values, dtype=np.float64)):
-            return
-        bad = ~np.isfinite(values)
-    if not bad.any():  # the sum itself overflowed
-        return
-    per_column = bad.sum(axis=0)
-    worst = np.flatnonzero(per_column)
-    counts = ", ".join(f"{names[j]!r} in {per_column[j]:,} rows" for j in worst[:5])
+def finite(bad: Mapping[str, int]) -> NoReturn:
+    """Say which columns have NaN or infinity, in how many rows."""
+    counts = ", ".join(f"{name!r} in {count:,} rows" for name, count in list(bad.items())[:5])
     fail(
         "x has values that are NaN or infinite.",
         expected="finite numbers, as float32, in every column",
-        received=f"{counts}" + (f" and {len(worst) - 5} more columns" if len(worst) > 5 else ""),
+        received=f"{counts}" + (f" and {len(bad) - 5} more columns" if len(bad) > 5 else ""),
         fix="impute or drop these rows (DataFrame.dropna), and look for a division by zero",
     )
 

@@ -11,11 +11,14 @@ import keras
 import numpy as np
 import pandas as pd
 
-from keras_sensitivity import _checks
+from keras_sensitivity import _checks, _models
 
 __all__ = ["Features", "Rows", "as_rows"]
 
 Array = np.ndarray[Any, Any]
+
+# Entries that are looked at for NaN at one time.
+FINITE_BLOCK = 2**22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,34 +53,46 @@ class Features:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows to measure, finite and of the model's floating-point type.
+    """Rows to measure, of which every number is finite.
 
     Attributes:
-        values: Shape (num_samples, num_columns).
+        entries: Shape (num_samples, *row_shape), of any numeric type: a batch is cast when it is taken, so that no
+            second copy of all rows is ever made.
+        positions: Where each row stands in the user's x, shape (num_samples,).
         features: Names and groups of the columns.
+        num_lags: Time steps; None without a time axis.
+        dtype: The model's floating-point type.
     """
 
-    values: Array
+    entries: Array
+    positions: Array
     features: Features
+    num_lags: int | None
+    dtype: str
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return tuple(self.entries.shape[1:])
 
     def num_batches(self, batch_size: int) -> int:
         """How many batches `batches` yields."""
-        return math.ceil(len(self.values) / batch_size)
+        return math.ceil(len(self.entries) / batch_size)
 
     def batches(self, batch_size: int) -> Iterator[tuple[Array, Array]]:
-        """Batches of shape (batch_size, num_columns) with row weights of shape (batch_size,).
+        """Batches of shape (batch_size, *row_shape) with row weights of shape (batch_size,).
 
         All have one shape, because XLA compiles anew for every other one. The last is filled up with copies of its
         last row, where any model is defined as well as at that row; they weigh 0.
         """
-        for start in range(0, len(self.values), batch_size):
-            batch = self.values[start : start + batch_size]
+        for start in range(0, len(self.entries), batch_size):
+            batch = self.entries[start : start + batch_size].astype(self.dtype, copy=False)
             missing = batch_size - len(batch)
-            weights = np.ones(batch_size, dtype=batch.dtype)
+            weights = np.ones(batch_size, dtype=self.dtype)
             if missing:
                 weights[len(batch) :] = 0
                 batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
-            yield batch, weights
+            yield np.ascontiguousarray(batch), weights
 
 
 def as_rows(
@@ -87,60 +102,90 @@ def as_rows(
     feature_names: Sequence[str] | None,
     groups: Mapping[str, Sequence[str]] | None,
     num_samples: int | None,
+    mode: str,
 ) -> Rows:
     """Check ``x`` against the model and the names, and draw the rows to measure."""
-    columns, values = _table(x, _float_type(model))
-    _checks.rank(values.shape)
+    columns, values = _array(x)
     _checks.some_rows(len(values))
-    _checks.columns(values.shape[1], _expected_columns(model))
+    _checks.row_shape(values.shape, _models.batch_shape(model))
+    num_lags = values.shape[1] if mode != "static" and (values.ndim in (3, 5) or mode != "auto") else None
+    row_shape = values.shape[1:] if num_lags is None else values.shape[2:]
+    num_columns = math.prod(row_shape)
     if feature_names is not None:
-        _checks.feature_names(feature_names, values.shape[1])
+        _checks.feature_names(feature_names, num_columns)
         columns = list(feature_names)
-    elif columns is None:
-        columns = [f"x{index}" for index in range(values.shape[1])]
+    elif columns is None or num_lags is not None:
+        columns = _default_names(row_shape)
     _checks.unique_names("x", columns)
     features = Features.of(columns, groups)
-    _checks.finite(values, columns)
-    return Rows(np.ascontiguousarray(_subset(values, num_samples)), features)
+    positions = _subset(len(values), num_samples)
+    entries = values if len(positions) == len(values) else values[positions]
+    rows = Rows(entries, positions, features, num_lags, _float_type(model))
+    _check_finite(rows)
+    return rows
 
 
-def _table(x: Any, dtype: str) -> tuple[list[str] | None, Array]:
-    """Column names, where x has some, and its values."""
+def _array(x: Any) -> tuple[list[str] | None, Array]:
+    """Column names, where x has some, and its values, of a numeric type."""
     if isinstance(x, pd.Series):
         x = x.to_frame(name="x0" if x.name is None else x.name)
     if isinstance(x, pd.DataFrame):
         names = [str(column) for column in x.columns]
-        kinds = zip(names, x.dtypes, strict=True)
-        _checks.numeric({name: kind for name, kind in kinds if not pd.api.types.is_any_real_numeric_dtype(kind)
-                         and not pd.api.types.is_bool_dtype(kind)})  # fmt: skip
-        return names, x.to_numpy(dtype=dtype, na_value=np.nan)
+        _checks.numeric({name: kind for name, kind in zip(names, x.dtypes, strict=True) if not _is_numeric(kind)})
+        plain = all(isinstance(kind, np.dtype) for kind in x.dtypes)
+        return names, x.to_numpy() if plain else x.to_numpy(dtype="float64", na_value=np.nan)
     _checks.array(x)
-    values = np.asarray(x)
-    if values.ndim == 1 and values.dtype != object:
-        values = values[:, None]
-    if values.dtype.kind not in "fiub" and str(values.dtype) != "bfloat16":
+    try:
+        values = np.asarray(x)
+    except ValueError:  # lists of different lengths
+        _checks.ragged()
+    if values.dtype == object:
+        _checks.ragged()
+    if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
         _checks.numeric({"x": values.dtype})
-    with np.errstate(over="ignore"):  # the infinities are reported by name
-        return None, values.astype(dtype, copy=False)
+    return None, values[:, None] if values.ndim == 1 else values
 
 
-def _subset(values: Array, num_samples: int | None) -> Array:
-    """A fixed random subset, in the order of the rows: the same at every look and in every run."""
-    if num_samples is None or num_samples >= len(values):
-        return values
+def _is_numeric(kind: Any) -> bool:
+    return pd.api.types.is_any_real_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)
+
+
+def _default_names(row_shape: tuple[int, ...]) -> list[str]:
+    """Names "x0", "x1", ... for columns; the position for the entries of an image.
+
+    >>> _default_names((3,))
+    ['x0', 'x1', 'x2']
+    >>> _default_names((2, 2, 1))
+    ['0,0,0', '0,1,0', '1,0,0', '1,1,0']
+    """
+    if len(row_shape) <= 1:
+        return [f"x{index}" for index in range(math.prod(row_shape))]
+    return [",".join(map(str, position)) for position in np.ndindex(*row_shape)]
+
+
+def _subset(count: int, num_samples: int | None) -> Array:
+    """Positions of a fixed random subset, in the order of the rows: the same at every look and in every run."""
+    if num_samples is None or num_samples >= count:
+        return np.arange(count)
     # A generator of its own: the user's seeds are not touched.
-    chosen = np.random.default_rng(0).choice(len(values), size=num_samples, replace=False)
-    return values[np.sort(chosen)]
+    return np.sort(np.random.default_rng(0).choice(count, size=num_samples, replace=False))
+
+
+def _check_finite(rows: Rows) -> None:
+    """Refuse NaN and infinity, a block of rows at a time."""
+    size = max(1, FINITE_BLOCK // max(1, math.prod(rows.row_shape)))
+    bad = np.zeros(len(rows.features.columns), dtype=int)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(rows.entries), size):
+            block = rows.entries[start : start + size].astype(rows.dtype, copy=False)
+            # A sum is much cheaper than a mask of everything; the mask is made only to word the error.
+            if not np.isfinite(np.sum(block, dtype=np.float64)):
+                entries = ~np.isfinite(block.reshape(len(block), -1, len(bad)))
+                bad += entries.any(axis=1).sum(axis=0)
+    if bad.any():
+        _checks.finite({name: int(count) for name, count in zip(rows.features.columns, bad, strict=True) if count})
 
 
 def _float_type(model: keras.Model) -> str:
     """float64 for a float64 model, else float32, also for float16: its layers cast by themselves."""
     return "float64" if model.compute_dtype == "float64" else "float32"
-
-
-def _expected_columns(model: keras.Model) -> int | None:
-    """The columns that a functional or Sequential model declares; a subclassed model does not say."""
-    inputs = getattr(model, "inputs", None)
-    if not inputs or len(inputs) != 1 or len(inputs[0].shape) != 2:
-        return None
-    return inputs[0].shape[1]  # type: ignore[no-any-return]

@@ -91,12 +91,12 @@ class SensitivityCallback(keras.callbacks.Callback):
         *,
         feature_names: Sequence[str] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
-        definition: Definition = Definition(),  # noqa: B008  (frozen)
+        definition: Definition = Definition(),
         num_samples: int | None = 4096,
         batch_size: int | None = None,
         every_n_epochs: int = 1,
         log_dir: str | os.PathLike[str] | None = None,
-        dead_feature_monitor: DeadFeatureMonitor | None = DeadFeatureMonitor(),  # noqa: B008  (frozen)
+        dead_feature_monitor: DeadFeatureMonitor | None = DeadFeatureMonitor(),
         jit_compile: bool | Literal["auto"] = "auto",
         verbose: int = 0,
     ) -> None:
@@ -177,7 +177,7 @@ class SensitivityCallback(keras.callbacks.Callback):
             batch_size=self.batch_size,
             jit_compile=self.jit_compile,
         )
-        measurement.warm_up()
+        measurement.look()  # so that whatever fails does so now; forgotten
         self._live = _Live(measurement, None if self.log_dir is None else SummaryWriter(self.log_dir))
         self._say(1, f"SensitivityCallback: {measurement.description}")
 

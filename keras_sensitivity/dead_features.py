@@ -58,7 +58,8 @@ class DeadFeatureMonitor:
 
     def update(self, record: DeathRecord, epoch: int, importance: Importance) -> DeathRecord:
         """The record after one more look; the record passed in stays as it is."""
-        names, shares = list(importance.features.index), importance.features.to_numpy()
+        usage = importance.usage
+        names, shares = list(usage.index), usage.to_numpy()
         if not shares.any():  # nothing is known of any feature, so none is judged
             return record
         threshold = self.threshold_of(importance)

@@ -25,17 +25,22 @@ Array = np.ndarray[Any, Any]
 
 
 class Importance:
-    """Importance of each feature: its share of the model's sensitivity, in percent.
+    """Importance of each feature and of each time lag: their shares of the model's sensitivity, in percent.
 
-    With ``g[i, u, j]`` the derivative of unit u at sample i with respect to column j, and ``s[j]`` the scale of the
-    column (its standard deviation, or 1; see `Definition`):
+    With ``g[i, u, k, j]`` the derivative of unit u (at the newest output step) at sample i with respect to column j at
+    lag k, and ``s[j]`` the scale of the column (its standard deviation, or 1; see `Definition`):
 
-        rms[u, f]  = sqrt(sum over the columns j of feature f of s[j]**2 * mean over i of g[i, u, j]**2)
-        rms[f]     = sqrt(sum over u of rms[u, f]**2)
-        lambda[f]  = 100 * rms[f] / sum over f of rms[f]
+        rms[u, k, f] = sqrt(sum over the columns j of feature f of s[j]**2 * mean over i of g[i, u, k, j]**2)
+        rms[k, f]    = sqrt(sum over u of rms[u, k, f]**2)
+        lambda[f]    = 100 * q[f] / sum over f of q[f]            with q[f] = mean over k of rms[k, f]
+        gamma[k]     = 100 * r[k] / sum over k of r[k]            with r[k] = mean over f of rms[k, f]
 
-    Source: section 2.3 of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based Neural Networks
-    Explanations*, arXiv 1812.01029. If every derivative is 0, all importances are 0.
+    Without a time axis there is one k. ``Definition(lags="current")`` takes ``q[f] = rms[0, f]``, the newest step only.
+    In many-to-many models q[f] is the mean over the steps l of the rms of the derivative of output step l with respect
+    to the same input step l, whatever ``lags`` says; gamma is as above.
+
+    Source: sections 2.3 (lambda) and 2.5 (gamma) of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based
+    Neural Networks Explanations*, arXiv 1812.01029. If every derivative is 0, all importances are 0.
 
     An importance is made by `measure` and `SensitivityCallback`; it keeps moments, not rows, and never changes.
 
@@ -56,17 +61,27 @@ class Importance:
     """
 
     def __init__(
-        self, moments: LookMoments, *, features: Features, units: tuple[str, ...], definition: Definition
+        self,
+        moments: LookMoments,
+        *,
+        features: Features,
+        row_shape: tuple[int, ...],
+        num_lags: int | None,
+        units: tuple[str, ...],
+        definition: Definition,
     ) -> None:
         self._moments = moments
         self._features = features
+        self._row_shape = row_shape
+        self._num_lags = num_lags
         self._units = units
         self.definition = definition
         self.num_samples = moments.num_samples
 
     def __repr__(self) -> str:
         leading = ", ".join(f"{name} {share:.1f} %" for name, share in self.features.nlargest(3).items())
-        return f"<Importance of {len(self.features)} features from {self.num_samples:,} samples: {leading}, ...>"
+        lags = f" and {self._num_lags} lags" if self._num_lags else ""
+        return f"<Importance of {len(self._names)} features{lags} from {self.num_samples:,} samples: {leading}, ...>"
 
     @property
     def features(self) -> pd.Series[float]:
@@ -74,19 +89,42 @@ class Importance:
         return pd.Series(_shares(self._rms), index=self._names, name="importance")
 
     @property
-    def lags(self) -> None:
-        """Importance of each lag (gamma), percent; None without a time axis."""
-        return None
+    def lags(self) -> pd.Series[float] | None:
+        """Importance of each lag (gamma), percent, shape (num_lags,); sums to 100. None without a time axis."""
+        if self._num_lags is None:
+            return None
+        return pd.Series(_shares(self._rms_by_lag.sum(axis=1)), index=self._lag_index, name="importance")
 
     @property
-    def by_lag(self) -> None:
-        """Rms of each lag and feature; None without a time axis."""
-        return None
+    def by_lag(self) -> pd.DataFrame | None:
+        """Rms of each lag and feature at the newest output step, scaled, shape (num_lags, num_features).
+
+        In output (per input for ``scale=None``). None without a time axis.
+        """
+        if self._num_lags is None:
+            return None
+        return pd.DataFrame(self._rms_by_lag, index=self._lag_index, columns=self._names)
 
     @property
-    def map(self) -> None:
-        """Importance of each entry of an image, percent; None for inputs that are no images."""
-        return None
+    def map(self) -> Array | None:
+        """Importance of each entry of an image, percent, in the image's shape; None for other inputs.
+
+        Of a sequence of images, all steps together.
+        """
+        shape = self._row_shape if self._num_lags is None else self._row_shape[1:]
+        if len(shape) != 3:
+            return None
+        entries = self._lag_weights @ np.sqrt(self._scaled.sum(axis=0))
+        return _shares(entries).reshape(shape)
+
+    @property
+    def usage(self) -> pd.Series[float]:
+        """Importance of each feature at the newest output step over all lags, percent, whatever the definition.
+
+        This is what `DeadFeatureMonitor` judges: a feature that only an older lag or another output step uses has no
+        share in the paper's lambda, and yet is not dead.
+        """
+        return pd.Series(_shares(self._lag_weights @ self._rms_by_lag), index=self._names, name="usage")
 
     @property
     def by_output(self) -> pd.DataFrame:
@@ -96,22 +134,25 @@ class Importance:
     @property
     def rms_by_output(self) -> pd.DataFrame:
         """Rms of each output unit and feature, scaled, shape (num_units, num_features): output (per input)."""
-        return pd.DataFrame(np.sqrt(self._unit_mean_squares), index=list(self._units), columns=self._names)
+        rms = np.stack([self._rms_of(unit_squares) for unit_squares in self._mean_squares])
+        return pd.DataFrame(rms, index=list(self._units), columns=self._names)
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a feature, in the model's order, with the columns
+        """One row a feature, in the model's order.
+
+        Its columns:
 
         - ``importance``: percent.
         - ``standard_error``: of the importance, percentage points: how far another sample of as many rows would move
           it. By the delta method from the covariances of the squared derivatives, with the scale taken as known; for
-          more than 128 columns from their variances alone, which is an approximation.
+          more than 256 entries from their variances alone, which is an approximation.
         - ``rms``: root mean square of the derivative, in output (per input for ``scale=None``); the importance is
-          ``100 * rms / rms.sum()``.
-        - ``mean``, ``std``: of the derivative over rows and units, scaled like ``rms``, so that for one unit
-          ``rms**2 == mean**2 + std**2``. The sign of ``mean`` is the direction of the effect; a ``std`` near 0 means
-          a linear one. Derivatives of several units may cancel: choose one with ``Definition(output=...)``. NaN for
-          groups.
+          ``100 * rms / rms.sum()``. With a time axis, the mean over the lags.
+        - ``mean``, ``std``: of the derivative over rows, units and lags, scaled like ``rms``, so that for one unit and
+          no time axis ``rms**2 == mean**2 + std**2``. The sign of ``mean`` is the direction of the effect; a ``std``
+          near 0 means a linear one. Derivatives of several units may cancel: choose one with
+          ``Definition(output=...)``. NaN for groups.
         - ``rank``: 1 for the most important.
         """
         importance = self.features
@@ -171,6 +212,8 @@ class Importance:
         described = {
             "definition": dataclasses.asdict(self.definition),
             "features": dataclasses.asdict(self._features),
+            "row_shape": self._row_shape,
+            "num_lags": self._num_lags,
             "units": self._units,
             "num_samples": self._moments.num_samples,
             "num_flat": self._moments.num_flat,
@@ -178,6 +221,7 @@ class Importance:
         arrays = {
             f"{part}.{field.name}": getattr(getattr(self._moments, part), field.name)
             for part, kind in _PARTS.items()
+            if getattr(self._moments, part) is not None
             for field in dataclasses.fields(kind)
         }
         with open(path, "wb") as file:  # an open file, because np.savez would append a suffix to a path
@@ -196,11 +240,15 @@ class Importance:
             described = json.loads(str(archive["description"]))
             parts: dict[str, Any] = {
                 part: kind(*(archive[f"{part}.{field.name}"] for field in dataclasses.fields(kind)))
+                if f"{part}.mean" in archive
+                else None
                 for part, kind in _PARTS.items()
             }
         return cls(
             LookMoments(**parts, num_samples=described["num_samples"], num_flat=described["num_flat"]),
             features=Features(**{name: tuple(value) for name, value in described["features"].items()}),
+            row_shape=tuple(described["row_shape"]),
+            num_lags=described["num_lags"],
             units=tuple(described["units"]),
             definition=Definition(**described["definition"]),
         )
@@ -212,10 +260,18 @@ class Importance:
         return pd.Index(self._features.names)
 
     @property
+    def _lag_index(self) -> pd.Index[int]:
+        return pd.RangeIndex(self._num_lags, name="lag")
+
+    @property
     def is_constant(self) -> Array:
-        """Whether each feature has the same value in every row, shape (num_features,)."""
-        spread = self._by_feature(self._moments.inputs.variance)
-        return np.asarray(spread == 0)
+        """Whether each feature has the same value in every row and step, shape (num_features,)."""
+        return np.asarray(self._by_feature(self._inputs.variance) == 0)
+
+    @functools.cached_property
+    def _inputs(self) -> Moments:
+        """Moments of the columns of x over rows and steps, shape (num_columns,)."""
+        return self._moments.inputs.pool(axis=0)
 
     @functools.cached_property
     def _scale(self) -> Array:
@@ -223,18 +279,46 @@ class Importance:
         if self.definition.scale is None:
             return np.ones(len(self._features.columns))
         if isinstance(self.definition.scale, str):
-            return np.sqrt(self._moments.inputs.variance)
+            return np.sqrt(self._inputs.variance)
         return np.asarray(self.definition.scale)
 
     @functools.cached_property
-    def _unit_mean_squares(self) -> Array:
-        """rms[u, f]**2, shape (num_units, num_features)."""
-        return self._by_feature(self._scale**2 * self._moments.derivatives.mean_square)
+    def _lag_weights(self) -> Array:
+        """Weights that average over the lags that any row reaches, shape (num_lags,)."""
+        reached = np.broadcast_to(self._moments.derivatives.weight > 0, self._moments.inputs.mean.shape)[:, 0]
+        return np.asarray(reached / max(reached.sum(), 1))
+
+    @property
+    def _feature_weights(self) -> Array:
+        """Weights of the lags (for many-to-many models: of the steps) in q, shape (num_lags,)."""
+        if self.definition.lags == "all" or self._moments.same_step is not None:
+            return self._lag_weights
+        return np.asarray(np.eye(len(self._lag_weights))[0])
+
+    @property
+    def _scaled(self) -> Array:
+        """s[j]**2 * mean of g[u, k, j]**2 at the newest output step, shape (num_units, num_lags, num_columns)."""
+        return np.asarray(self._scale**2 * self._moments.derivatives.mean_square)
+
+    @functools.cached_property
+    def _rms_by_lag(self) -> Array:
+        """The rms[k, f] of the class docstring, shape (num_lags, num_features)."""
+        return np.asarray(np.sqrt(self._by_feature(self._scaled.sum(axis=0))))
+
+    @functools.cached_property
+    def _mean_squares(self) -> Array:
+        """The squares of which q is made, shape (num_units, num_lags or num_steps, num_features)."""
+        judged = self._moments.same_step or self._moments.derivatives
+        return self._by_feature(self._scale**2 * judged.mean_square)
 
     @functools.cached_property
     def _rms(self) -> Array:
-        """Shape (num_features,)."""
-        return np.asarray(np.sqrt(self._unit_mean_squares.sum(axis=0)))
+        """The q[f] of the class docstring, shape (num_features,)."""
+        return self._rms_of(self._mean_squares.sum(axis=0))
+
+    def _rms_of(self, mean_squares: Array) -> Array:
+        """Q of mean squares of shape (num_lags, num_features)."""
+        return np.asarray(self._feature_weights @ np.sqrt(mean_squares))
 
     def _by_feature(self, columns: Array) -> Array:
         """Sums over the columns of each feature: shape (..., num_columns) -> (..., num_features)."""
@@ -244,35 +328,37 @@ class Importance:
 
     @property
     def _mean_and_std(self) -> tuple[Array, Array]:
-        """Mean and standard deviation of the scaled derivative over rows and units, each (num_features,)."""
-        derivatives = self._moments.derivatives
-        mean = derivatives.mean.mean(axis=0)
-        std = np.sqrt(np.maximum(derivatives.mean_square.mean(axis=0) - mean**2, 0.0))
-        if len(self._units) == 1:
-            std = np.sqrt(derivatives.variance[0])  # the same, without the cancellation
-        grouped = np.bincount(self._features.membership) > 1
-        hide = np.where(grouped, np.nan, 1.0)
-        return hide * self._by_feature(self._scale * mean), hide * self._by_feature(self._scale * std)
+        """Mean and standard deviation of the scaled derivative over rows, units and lags, each (num_features,)."""
+        judged = self._moments.same_step or self._moments.derivatives
+        pooled = judged.pool(axis=1).pool(axis=0)
+        hide = np.where(np.bincount(self._features.membership) > 1, np.nan, 1.0)
+        columns = self._scale * pooled.mean, self._scale * np.sqrt(pooled.variance)
+        return hide * self._by_feature(columns[0]), hide * self._by_feature(columns[1])
 
     @property
     def _standard_error(self) -> Array:
         """Delta method, shape (num_features,), percentage points.
 
-        With v[j] = mean of h[j] (see `LookMoments`), q[f] = sqrt(sum over j in f of s[j]**2 v[j]) and share
-        p[f] = q[f] / sum q, the derivatives are
+        With v[k, j] = mean of h[k, j] (see `LookMoments`) over the rows that have lag k, c[k] the weight of the lag in
+        q, r[k, f] = sqrt(sum over j in f of s[j]**2 v[k, j]) and the share p[f] = q[f] / sum q, the derivatives are
 
-            d q[f] / d v[j] = s[j]**2 / (2 q[f])          for j in f, else 0
-            d p[f] / d q[e] = ((e == f) - p[f]) / sum q
+            d q[f] / d v[k, j] = c[k] s[j]**2 / (2 r[k, f])          for j in f, else 0
+            d p[f] / d q[e]    = ((e == f) - p[f]) / sum q
 
-        and Var p = J Cov(h) J' sum(w**2) / sum(w)**2, J the product of the two.
+        and Var p = J Cov(h) J' sum(w**2) / sum(w)**2, J the product of the two. The part of the rows that have lag k
+        is taken as known.
         """
-        rms, squares = self._rms, self._moments.squares
-        if not rms.any():
-            return np.zeros(len(rms))
-        member = np.zeros((len(rms), len(self._scale)))
-        member[list(self._features.membership), np.arange(len(self._scale))] = 1
-        inner = member * self._scale**2 * np.divide(0.5, rms, out=np.zeros(len(rms)), where=rms > 0)[:, None]
-        jacobian = (inner - np.outer(rms / rms.sum(), inner.sum(axis=0))) / rms.sum()
+        q, squares = self._rms, self._moments.squares
+        if not q.any():
+            return np.zeros(len(q))
+        part = np.broadcast_to(_quotient(self._moments.derivatives.weight, squares.weight), (len(self._lag_weights), 1))
+        r = np.sqrt(self._mean_squares.sum(axis=0))
+        membership, columns = np.array(self._features.membership), np.arange(len(self._scale))
+        inner = np.zeros((len(q), *self._moments.inputs.mean.shape))
+        weights = self._feature_weights[:, None] * self._scale**2 * _quotient(0.5, (r * part)[:, membership])
+        inner[membership, :, columns] = weights.T
+        inner = inner.reshape(len(q), -1)
+        jacobian = (inner - np.outer(q / q.sum(), inner.sum(axis=0))) / q.sum()
         covariance = squares.covariance
         spread = jacobian @ covariance if covariance.ndim == 2 else jacobian * covariance
         variance = (spread * jacobian).sum(axis=1) * squares.weight_squares / squares.weight**2
@@ -281,6 +367,7 @@ class Importance:
 
 _PARTS: dict[str, type[Moments] | type[CrossMoments]] = {
     "derivatives": Moments,
+    "same_step": Moments,
     "inputs": Moments,
     "squares": CrossMoments,
 }
@@ -288,5 +375,11 @@ _PARTS: dict[str, type[Moments] | type[CrossMoments]] = {
 
 def _shares(values: Array) -> Array:
     """Percent of the sum along the last axis; zeros where the sum is 0."""
-    total = values.sum(axis=-1, keepdims=True)
-    return np.asarray(np.divide(100 * values, total, out=np.zeros(values.shape), where=total > 0))
+    return _quotient(100 * values, values.sum(axis=-1, keepdims=True))
+
+
+def _quotient(numerator: Any, denominator: Any) -> Array:
+    """The quotient, and 0 where the denominator is 0."""
+    denominator = np.asarray(denominator)
+    shape = np.broadcast_shapes(np.shape(numerator), denominator.shape)
+    return np.asarray(np.divide(numerator, denominator, out=np.zeros(shape), where=denominator > 0))

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import keras
 
-from keras_sensitivity import _checks
+from keras_sensitivity import _checks, _models
 from keras_sensitivity._data import Rows, as_rows
-from keras_sensitivity._gradients import suitable_batch_size, traced
+from keras_sensitivity._gradients import Layout, suitable_batch_size, traced
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.moments import LookMoments
@@ -27,7 +27,7 @@ def measure(
     *,
     feature_names: Sequence[str] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
-    definition: Definition = Definition(),  # noqa: B008  (frozen)
+    definition: Definition = Definition(),
     num_samples: int | None = None,
     batch_size: int | None = None,
     jit_compile: bool | Literal["auto"] = "auto",
@@ -107,14 +107,15 @@ class Measurement:
         _checks.model(model)
         self._definition = definition
         self._rows: Rows = as_rows(
-            x, model, feature_names=feature_names, groups=groups, num_samples=num_samples
+            x, model, feature_names=feature_names, groups=groups, num_samples=num_samples, mode=definition.mode
         )
-        num_rows, num_columns = self._rows.values.shape
+        num_columns = len(self._rows.features.columns)
         if isinstance(definition.scale, tuple):
             _checks.scale_length(len(definition.scale), num_columns)
-        self._batch_size = min(batch_size or suitable_batch_size(model, num_rows, num_columns), num_rows)
+        self._batch_size = _batch_size(model, self._rows, batch_size)
         first, _ = next(self._rows.batches(self._batch_size))
-        self._gradients = traced(model, first, definition, jit_compile)
+        layout = Layout(self._rows.num_lags, num_columns)
+        self._gradients = traced(model, first, layout, definition, jit_compile)
         self._warned: set[str] = set()
 
     @property
@@ -125,26 +126,42 @@ class Measurement:
     @property
     def description(self) -> str:
         """What a look does, in one line."""
-        num_rows, _ = self._rows.values.shape
+        traced, num_lags = self._gradients, self._rows.num_lags
+        steps = f" x {num_lags} lags ({traced.mode})" if num_lags else ""
+        diagonal = f"; same-step derivatives: {traced.same_step}" if traced.same_step else ""
         return (
-            f"{num_rows:,} rows, {len(self.feature_names)} features, {len(self._gradients.units)} output "
-            f"unit(s), batches of {self._batch_size:,}; {self._gradients.compiler}: {self._gradients.reason}."
+            f"{len(self._rows.entries):,} rows, {len(self.feature_names)} features{steps}, {len(traced.units)} output "
+            f"unit(s), batches of {self._batch_size:,}; {traced.compiler}: {traced.reason}{diagonal}."
         )
-
-    def warm_up(self) -> None:
-        """Compile, and let whatever fails fail now: the first batch is measured and forgotten."""
-        self._gradients(*next(self._rows.batches(self._batch_size)))
 
     def look(self, progress: bool = False) -> Importance:
         """Measure the model as it is now."""
         batches = self._rows.batches(self._batch_size)
         if progress:
             batches = _with_progress(batches, self._rows.num_batches(self._batch_size))
-        moments = functools.reduce(LookMoments.merge, (self._gradients(*batch) for batch in batches))
+        moments = functools.reduce(LookMoments.merge, self._moments(batches))
         self._warn_of_zeros(moments)
         return Importance(
-            moments, features=self._rows.features, units=self._gradients.units, definition=self._definition
+            moments,
+            features=self._rows.features,
+            row_shape=self._rows.row_shape,
+            num_lags=self._rows.num_lags,
+            units=self._gradients.units,
+            definition=self._definition,
         )
+
+    def _moments(self, batches: Iterator[tuple[Any, Any]]) -> Iterator[LookMoments]:
+        """The moments of each batch; refuses rows that are masked entirely."""
+        masked: list[int] = []
+        for index, batch in enumerate(batches):
+            moments, reached = self._gradients(*batch)
+            if not reached.all():
+                start = index * self._batch_size
+                rows = self._rows.positions[start : start + self._batch_size]
+                masked.extend(rows[~reached[: len(rows)]].tolist())
+            yield moments
+        if masked:
+            _checks.masked(masked)
 
     def _warn_of_zeros(self, moments: LookMoments) -> None:
         """Warn, once, of derivatives that vanish."""
@@ -154,6 +171,16 @@ class Measurement:
             return
         self._warned.add(kind)
         _checks.flat(share, saturates=self._gradients.saturates)
+
+
+def _batch_size(model: keras.Model, rows: Rows, asked: int | None) -> int:
+    """Rows of a batch: the model's own, where its input has a fixed one, else as asked for, else a suitable one."""
+    declared = _models.batch_shape(model)
+    if declared is not None and declared[0] is not None:
+        _checks.fixed_batch_size(asked, declared[0])
+        return declared[0]
+    num_rows = len(rows.entries)
+    return min(asked or suitable_batch_size(model, num_rows, rows.row_shape), num_rows)
 
 
 def check_arguments(*, definition: Any, num_samples: Any, batch_size: Any, jit_compile: Any) -> None:

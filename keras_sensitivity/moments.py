@@ -73,6 +73,19 @@ class Moments:
         delta = other.mean - self.mean
         return Moments(weight, self.mean + delta * part, self.m2 + other.m2 + delta**2 * self.weight * part)
 
+    def pool(self, axis: int) -> Moments:
+        """The moments of all entries along an axis together, each with its own weight.
+
+        >>> import numpy as np
+        >>> Moments.empty((2,)).update(np.array([[1.0, 2.0], [3.0, 4.0]])).pool(0).variance.item()
+        1.25
+        """
+        weight = np.broadcast_to(self.weight, self.mean.shape)
+        total = weight.sum(axis=axis)
+        mean = _ratio((weight * self.mean).sum(axis=axis), total)
+        distance = self.mean - np.expand_dims(mean, axis)
+        return Moments(total, mean, (self.m2 + weight * distance**2).sum(axis=axis))
+
     @property
     def variance(self) -> Array:
         """Variance of each entry, with the weight as divisor (ddof 0)."""
@@ -157,15 +170,22 @@ class CrossMoments:
 class LookMoments:
     """All that is kept of a look at a model: the moments from which every importance is derived.
 
+    Without a time axis there is one lag. With one, lag 0 is the newest step. Rows in which a lag is masked or does
+    not exist weigh 0 there.
+
     Attributes:
-        derivatives: Of the derivatives g, shape (num_units, num_entries).
-        inputs: Of the input entries, shape (num_entries,).
-        squares: Of h = sum over units of g**2, shape (num_entries,): for the standard errors.
+        derivatives: Of the derivatives g of the newest output step, shape (num_units, num_lags, num_columns).
+        same_step: Of the derivatives of each output step with respect to the same input step, of the same shape, the
+            steps numbered like lags; None but for many-to-many models.
+        inputs: Of the input entries, shape (num_lags, num_columns).
+        squares: Of h = sum over units of g**2 (0 where a lag does not exist), flattened to shape
+            (num_lags * num_columns,): for the standard errors. Many-to-many models: of the same-step derivatives.
         num_samples: Rows with a weight above 0.
         num_flat: Rows of these whose derivatives are all exactly 0.
     """
 
     derivatives: Moments
+    same_step: Moments | None
     inputs: Moments
     squares: CrossMoments
     num_samples: int
@@ -173,8 +193,12 @@ class LookMoments:
 
     def merge(self, other: LookMoments) -> LookMoments:
         """The moments of the rows of both."""
+        same_step = self.same_step
+        if same_step is not None and other.same_step is not None:
+            same_step = same_step.merge(other.same_step)
         return LookMoments(
             self.derivatives.merge(other.derivatives),
+            same_step,
             self.inputs.merge(other.inputs),
             self.squares.merge(other.squares),
             self.num_samples + other.num_samples,

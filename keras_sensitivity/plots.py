@@ -47,10 +47,12 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
     ax.barh(places, values, height=0.72, color=colours)
     ax.errorbar(values, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     reach = np.nan_to_num(errors)
-    widest = max(max(value + error for value, error in zip(values, reach, strict=True)), 1e-9)
+    widest = max(*(value + error for value, error in zip(values, reach, strict=True)), 1e-9)
     for place, value, error in zip(places, values, reach, strict=True):
         ax.text(value + error + 0.012 * widest, place, _percent(value), va="center", fontsize=9, color=INK)
-    ax.set(yticks=places, yticklabels=labels, xlim=(0, 1.14 * widest), xlabel="importance, % (bars: ± 1 standard error)")
+    ax.set(
+        yticks=places, yticklabels=labels, xlim=(0, 1.14 * widest), xlabel="importance, % (bars: ± 1 standard error)"
+    )
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
     _plain(ax)

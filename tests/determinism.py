@@ -12,7 +12,7 @@ import keras_sensitivity as ks
 
 
 class Noisy(keras.layers.Layer):
-    """Draws noise at every call, in training or not: a look that ran its seed generator forward would change training."""
+    """Draws noise at every call, in training or not: a look that ran its generator forward would change training."""
 
     def __init__(self):
         super().__init__()

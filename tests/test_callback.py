@@ -214,7 +214,7 @@ def test_an_error_in_a_look_warns_once_and_the_fit_goes_on(tmp_path):
             watch._live = live._replace(measurement=Breaks(live.measurement, OSError(28, "No space left on device")))
 
     watch = ks.SensitivityCallback(zoo.rows(), log_dir=tmp_path)
-    with pytest.warns(UserWarning) as warned:
+    with pytest.warns(UserWarning, match="SensitivityCallback") as warned:
         _, history = fit([watch, Sabotage()], epochs=6)
     ours = [str(each.message) for each in warned if "SensitivityCallback" in str(each.message)]
     assert len(ours) == 1
@@ -312,8 +312,6 @@ def test_without_a_monitor_nothing_is_judged():
     watch = scripted([LOW] * 5, dead_feature_monitor=None)
     assert watch.dead_features == []
     assert watch.events.empty
-
-
 
 
 @pytest.mark.parametrize("verbose", [0, 2])

@@ -17,8 +17,7 @@ GOOD = zoo.rows(20)
 
 
 def frame(**changes):
-    table = pd.DataFrame(GOOD, columns=list("abcde")).assign(**changes)
-    return table
+    return pd.DataFrame(GOOD, columns=list("abcde")).assign(**changes)
 
 
 def with_bad(value, rows):
@@ -29,12 +28,14 @@ def with_bad(value, rows):
 
 def argmax_model():
     inputs = keras.Input((5,))
-    return keras.Model(inputs, keras.layers.Lambda(lambda t: keras.ops.cast(keras.ops.argmax(t, -1), "float32"))(inputs))
+    return keras.Model(
+        inputs, keras.layers.Lambda(lambda t: keras.ops.cast(keras.ops.argmax(t, -1), "float32"))(inputs)
+    )
 
 
 def detached_model():
     inputs = keras.Input((5,))
-    hidden = keras.layers.Lambda(lambda t: keras.ops.stop_gradient(t), output_shape=(5,))(inputs)
+    hidden = keras.layers.Lambda(keras.ops.stop_gradient, output_shape=(5,))(inputs)
     return keras.Model(inputs, keras.layers.Dense(1)(hidden))
 
 
@@ -54,11 +55,23 @@ CASES = {
     ),
     "too many columns for a subclassed model": (
         zoo.subclassed, np.ones((9, 7)), {}, ValueError,
-        "The model cannot be called on a batch of x.", "model(x)", "batches of shape (9, 7); the model raised", "model.fit",
+        "The model cannot be called on a batch of x.", "model(x)", "batches of shape (9, 7)", "model.fit",
     ),
     "three axes": (
         zoo.linear, np.ones((4, 3, 5)), {}, ValueError,
-        "x is not a table of rows and columns.", "(num_samples, num_features)", "(4, 3, 5)", "two axes",
+        "x has a different number of axes than the model's input.", "(num_samples, 5)", "(4, 3, 5)", "reshape x",
+    ),
+    "a single row": (
+        zoo.linear, np.ones(5), {}, ValueError,
+        "x has a different number of columns than the model's input.", "(num_samples, 5)", "1 columns", "model.fit",
+    ),
+    "ragged": (
+        zoo.linear, [[1.0, 2.0], [3.0]], {}, ValueError,
+        "x is ragged", "every row has the same shape", "no rectangular array", "keras.utils.pad_sequences",
+    ),
+    "six axes": (
+        zoo.linear, np.ones((1, 1, 1, 1, 1, 5)), {}, ValueError,
+        "x has a shape that is no table", "2 to 5 axes", "(1, 1, 1, 1, 1, 5)", "reshape x",
     ),
     "too few names": (
         zoo.linear, GOOD, {"feature_names": ["a", "b"]}, ValueError,
@@ -94,7 +107,7 @@ CASES = {
     ),
     "text": (
         zoo.linear, frame(c="red"), {}, TypeError,
-        "x has columns that are not numbers: 'c'.", "integers, floats or booleans", "'c' of dtype", "pandas.get_dummies",
+        "x has columns that are not numbers: 'c'.", "integers, floats", "'c' of dtype", "pandas.get_dummies",
     ),
     "text in an array": (
         zoo.linear, np.full((4, 5), "red"), {}, TypeError,
@@ -154,7 +167,7 @@ CASES = {
     ),
     "no samples": (
         zoo.linear, GOOD, {"num_samples": 0}, ValueError,
-        "`num_samples` is not a whole number from 1.", "an int >= 1, or None for all rows", "0 of type int", "num_samples=1",
+        "`num_samples` is not a whole number from 1.", "None for all rows", "0 of type int", "num_samples=1",
     ),
     "half a batch": (
         zoo.linear, GOOD, {"batch_size": 0.5}, ValueError,

@@ -14,13 +14,19 @@ from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
 def look(shares, spread=None):
     """An `Importance` with these shares."""
     shares = np.asarray(shares, dtype=float)
-    columns = tuple("abcdefghij"[: len(shares)])
-    inputs = Moments(np.array(9.0), np.zeros(len(shares)), np.full(len(shares), 9.0) if spread is None else spread)
-    moments = LookMoments(
-        Moments.empty((1, len(shares))).update(np.stack([shares, shares])[:, None]),
-        inputs, CrossMoments.empty(len(shares)).update(np.stack([shares, shares]) ** 2), 2, 0,
-    )  # fmt: skip
-    return ks.Importance(moments, features=Features.of(columns), units=("0",), definition=ks.PAPER)
+    count = len(shares)
+    derivatives = Moments.empty((1, 1, count)).update(np.stack([shares, shares])[:, None, None])
+    spread = np.full(count, 9.0) if spread is None else spread
+    inputs = Moments(np.array(9.0), np.zeros((1, count)), spread[None])
+    squares = CrossMoments.empty(count).update(np.stack([shares, shares]) ** 2)
+    return ks.Importance(
+        LookMoments(derivatives, None, inputs, squares, 2, 0),
+        features=Features.of("abcdefghij"[:count]),
+        row_shape=(count,),
+        num_lags=None,
+        units=("0",),
+        definition=ks.PAPER,
+    )
 
 
 def run(monitor, *looks):

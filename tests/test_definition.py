@@ -14,7 +14,9 @@ def test_paper():
     assert ks.Definition().scale == "std"
 
 
-@pytest.mark.parametrize("settings", [{}, {"output": 1}, {"output": np.int64(1)}, {"scale": np.array([1.0, 2.0])}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{}, {"output": 1}, {"output": np.int64(1)}, {"scale": np.array([1.0, 2.0])}], ids=str
+)
 def test_equal_definitions_have_equal_hashes_and_survive_pickling(settings):
     one, other = ks.Definition(**settings), pickle.loads(pickle.dumps(ks.Definition(**settings)))
     assert one == other

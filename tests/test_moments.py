@@ -13,6 +13,7 @@ def look(values, weights=None):
     weights = np.ones(len(values)) if weights is None else weights
     return LookMoments(
         Moments.empty((2, 3)).update(np.stack([values, values**2], axis=1), weights),
+        Moments.empty((3,)).update(values**3, weights),
         Moments.empty((3,)).update(values, weights),
         CrossMoments.empty(3).update(values**2, weights),
         len(values),
@@ -21,7 +22,7 @@ def look(values, weights=None):
 
 
 def numbers(moments):
-    parts = (moments.derivatives, moments.inputs, moments.squares)
+    parts = (moments.derivatives, moments.same_step, moments.inputs, moments.squares)
     return [array for part in parts for array in vars(part).values()] + [moments.num_samples, moments.num_flat]
 
 
@@ -63,7 +64,7 @@ def test_merge_is_associative_and_commutative_with_empty_as_identity(rng):
     for one, other in [(left, right), (numbers(a.merge(b)), swapped)]:
         for x, y in zip(one, other, strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-14)
-    empty = LookMoments(Moments.empty((2, 3)), Moments.empty((3,)), CrossMoments.empty(3), 0, 0)
+    empty = LookMoments(Moments.empty((2, 3)), Moments.empty((3,)), Moments.empty((3,)), CrossMoments.empty(3), 0, 0)
     for merged in (a.merge(empty), empty.merge(a)):
         for x, y in zip(numbers(merged), numbers(a), strict=True):
             np.testing.assert_array_equal(x, y)
@@ -83,3 +84,14 @@ def test_rows_without_weight_have_no_moments():
     moments = Moments.empty((2,)).update(np.ones((3, 2)), np.zeros(3))
     assert moments.mean_square.tolist() == [0, 0]
     assert Moments.empty((2,)).variance.tolist() == [0, 0]
+
+
+def test_pool_is_all_entries_together(rng):
+    values, weights = rng.normal(size=(30, 4, 3)), rng.random((4, 3))
+    moments = Moments.empty((4, 3)).update(values)
+    np.testing.assert_allclose(moments.pool(0).variance, values.reshape(-1, 3).var(axis=0), rtol=1e-12)
+    weighted = Moments(weights, moments.mean, moments.variance * weights).pool(0)
+    mean = (weights * values.mean(0)).sum(0) / weights.sum(0)
+    np.testing.assert_allclose(weighted.mean, mean, rtol=1e-12)
+    expected = (weights * ((values - mean) ** 2).mean(0)).sum(0) / weights.sum(0)
+    np.testing.assert_allclose(weighted.variance, expected, rtol=1e-12)

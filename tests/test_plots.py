@@ -1,5 +1,7 @@
 """Each plot, by what it draws."""
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -86,7 +88,7 @@ def test_trajectory_labels_do_not_overlap():
     ax = plots.trajectory(frame)
     ax.figure.canvas.draw()
     boxes = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: box.y0)
-    for lower, upper in zip(boxes, boxes[1:], strict=False):
+    for lower, upper in itertools.pairwise(boxes):
         assert upper.y0 - lower.y0 >= 0.75 * lower.height
 
 
@@ -101,7 +103,10 @@ def test_trajectory_of_200_features_names_the_most_important():
 
 def test_trajectory_marks_deaths():
     events = pd.DataFrame(
-        [(2, "feature 3", "died", 4.0, 5.0, "below threshold"), (4, "feature 3", "revived", 9.0, 5.0, "above threshold")],
+        [
+            (2, "feature 3", "died", 4.0, 5.0, "below threshold"),
+            (4, "feature 3", "revived", 9.0, 5.0, "above threshold"),
+        ],
         columns=["epoch", "feature", "event", "importance", "threshold", "reason"],
     )
     ax = plots.trajectory(trajectory(4), events=events)

@@ -99,4 +99,6 @@ def build(name, *, policy="float32", like=None):
 def rows(n=300, seed=0):
     """Rows whose columns differ in scale and place."""
     rng = np.random.default_rng(seed)
-    return (rng.normal(size=(n, NUM_FEATURES)) * [1.0, 0.5, 2.0, 1.5, 1.0] + [0.0, 1.0, 0.0, -0.5, 0.2]).astype("float32")
+    return (rng.normal(size=(n, NUM_FEATURES)) * [1.0, 0.5, 2.0, 1.5, 1.0] + [0.0, 1.0, 0.0, -0.5, 0.2]).astype(
+        "float32"
+    )
