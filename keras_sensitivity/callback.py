@@ -138,14 +138,22 @@ class SensitivityCallback(keras.callbacks.Callback):
     @property
     def trajectory(self) -> pd.DataFrame:
         """Importances over epochs: index epoch (from 0), columns features, percent; each row sums to 100."""
-        frame = pd.DataFrame([look.features for look in self.history])
+        return self._over_epochs([look.features for look in self.history])
+
+    def _over_epochs(self, rows: Sequence[pd.Series[float] | None]) -> pd.DataFrame:
+        frame = pd.DataFrame(rows)
         frame.index = pd.Index(list(self._looks), name="epoch", dtype="int64")
         return frame
 
     @property
-    def lag_trajectory(self) -> None:
-        """Importances of the lags over epochs, percent; None without a time axis."""
-        return None
+    def lag_trajectory(self) -> pd.DataFrame | None:
+        """Importances of the lags over epochs: index epoch, columns lags (0 the newest), percent.
+
+        None without a time axis, and before the first look.
+        """
+        if self.importance is None or self.importance.lags is None:
+            return None
+        return self._over_epochs([look.lags for look in self.history])
 
     @property
     def dead_features(self) -> list[str]:

@@ -81,11 +81,14 @@ ZOO = {
 
 def build(name, *, policy="float32", like=None):
     """A model of the zoo under a dtype policy, with random biases, or with the weights of another."""
-    before = keras.config.dtype_policy()
+    before, float_type = keras.config.dtype_policy(), keras.config.floatx()
+    if policy == "float64":
+        keras.config.set_floatx("float64")  # else keras.Input would round to float32
     keras.config.set_dtype_policy(policy)
     try:
         model = ZOO[name]()
     finally:
+        keras.config.set_floatx(float_type)
         keras.config.set_dtype_policy(before)
     if like is None:
         rng = np.random.default_rng(1)
