@@ -11,7 +11,7 @@ export KERAS_BACKEND := tensorflow
 export MPLBACKEND ?= Agg
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test lint types imports tests package examples benchmark clean
+.PHONY: help demo test lint types imports tests package pictures examples benchmark clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ package: $(READY) ## Build sdist and wheel; try the wheel in an empty environmen
 	cp tools/smoke.py "$$folder"; \
 	cd "$$folder"; \
 	venv/bin/python -I smoke.py
+
+pictures: demo ## Draw the pictures of the documents anew
+	cp runs/demo/simulation.png docs/images/
 
 examples: $(READY) ## Run every script in examples/
 	@$(call run-all,examples)

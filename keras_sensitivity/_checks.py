@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -25,8 +26,11 @@ def fail(happened: str, *, expected: str, received: str, fix: str, error: type[E
 
 
 def warn(happened: str) -> None:
-    """Warn the user, pointing at the code outside this package."""
-    warnings.warn(happened, UserWarning, stacklevel=3)
+    """Warn the user, pointing at the line outside of this package that led here."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("keras_sensitivity."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(happened, UserWarning, stacklevel=level)
 
 
 # --- arguments ----------------------------------------------------------------------------------------------------
@@ -354,6 +358,16 @@ def steps_of_heads(shapes: Sequence[Sequence[int | None]], num_steps: int) -> No
         expected=f"outputs of shape (num_samples, {num_steps}, ...)",
         received=f"outputs of shape {listed([tuple(shape) for shape in shapes])}",
         fix="choose one of the outputs with Definition(output=...), or pass Definition(mode='many-to-one')",
+    )
+
+
+def no_lags() -> NoReturn:
+    """Say that an importance without a time axis has no lags to draw."""
+    fail(
+        "This importance has no lags: the model was measured without a time axis.",
+        expected="an Importance whose lags are not None",
+        received="lags=None",
+        fix="measure a model with inputs of shape (num_samples, num_steps, num_features), or draw plots.ranking",
     )
 
 

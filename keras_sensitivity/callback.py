@@ -225,8 +225,9 @@ class SensitivityCallback(keras.callbacks.Callback):
             self._switch_off()
             _checks.switched_off(epoch, error)
             return {}
-        leading = ", ".join(f"{name} {share:.1f} %" for name, share in importance.features.nlargest(5).items())
-        self._say(2, f"\nEpoch {epoch + 1}: most important: {leading}")
+        if self.verbose > 1:
+            leading = ", ".join(f"{name} {share:.1f} %" for name, share in importance.features.nlargest(5).items())
+            self._say(2, f"\nEpoch {epoch + 1}: most important: {leading}")
         return scalars
 
     def _remember(self, epoch: int, importance: Importance) -> dict[str, float]:

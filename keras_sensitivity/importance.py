@@ -286,7 +286,7 @@ class Importance:
     def _lag_weights(self) -> Array:
         """Weights that average over the lags that any row reaches, shape (num_lags,)."""
         reached = np.broadcast_to(self._moments.derivatives.weight > 0, self._moments.inputs.mean.shape)[:, 0]
-        return np.asarray(reached / max(reached.sum(), 1))
+        return np.asarray(reached / np.maximum(reached.sum(), 1))
 
     @property
     def _feature_weights(self) -> Array:

@@ -64,7 +64,8 @@ class Moments:
         shift = values[0] if len(values) else np.zeros(self.mean.shape)
         centred = values - shift
         total = np.tensordot(weights, centred, axes=1)
-        return self.merge(Moments.from_sums(weights.sum(), shift, total, np.tensordot(weights, centred**2, axes=1)))
+        squares = np.tensordot(weights, centred**2, axes=1)
+        return self.merge(Moments.from_sums(np.asarray(weights.sum()), shift, total, squares))
 
     def merge(self, other: Moments) -> Moments:
         """The moments of the rows of both."""
@@ -144,8 +145,8 @@ class CrossMoments:
         centred = values - shift
         weighted = weights[:, None] * centred
         products = weighted.T @ centred if self.m2.ndim == 2 else (weighted * centred).sum(axis=0)
-        sums = (weights.sum(), (weights**2).sum(), shift, weighted.sum(axis=0), products)
-        return self.merge(CrossMoments.from_sums(*sums))
+        totals = np.asarray(weights.sum()), np.asarray((weights**2).sum())
+        return self.merge(CrossMoments.from_sums(*totals, shift, weighted.sum(axis=0), products))
 
     def merge(self, other: CrossMoments) -> CrossMoments:
         """The moments of the rows of both."""

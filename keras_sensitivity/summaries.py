@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import _checks, plots
 from keras_sensitivity.importance import Importance
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["SummaryWriter"]
 
@@ -29,6 +33,8 @@ class SummaryWriter:
     - scalars ``importance/<feature>`` for the 20 most important features, percent, and the given ones;
     - a histogram ``rms`` of the rms sensitivities, one count for each output unit and feature;
     - an image ``ranking``: bars with standard errors;
+    - with a time axis, scalars ``lag/<lag>`` for the 20 most important lags, percent, and images ``lags``, the
+      profile, and ``lags_and_features``, a heat map;
     - a text ``ranking_table``: the same in numbers.
 
     Raises:
@@ -51,7 +57,13 @@ class SummaryWriter:
                 if np.isfinite(value):
                     tf.summary.scalar(name, value)
             tf.summary.histogram("rms", importance.rms_by_output.to_numpy().ravel())
-            tf.summary.image("ranking", _picture(importance)[None])
+            bars = min(len(ranked) + 1, len(importance.features))
+            tf.summary.image("ranking", _picture(plots.ranking, importance, 1.0 + 0.27 * bars, top=MOST_FEATURES))
+            if importance.lags is not None:
+                for lag, share in importance.lags.nlargest(MOST_FEATURES).items():
+                    tf.summary.scalar(f"lag/{lag}", share)
+                tf.summary.image("lags", _picture(plots.lag_profile, importance, 3.2))
+                tf.summary.image("lags_and_features", _picture(plots.heat_map, importance, 1.4 + 0.3 * len(ranked)))
             tf.summary.text("ranking_table", _markdown(importance))
         self._writer.flush()
 
@@ -60,17 +72,16 @@ class SummaryWriter:
         self._writer.close()
 
 
-def _picture(importance: Importance) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
-    """The ranking as pixels of shape (height, width, 3), drawn without matplotlib's global state."""
+def _picture(plot: Callable[..., Axes], importance: Importance, height: float, **options: Any) -> np.ndarray[Any, Any]:
+    """A plot as pixels of shape (1, height, width, 3), drawn without matplotlib's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    bars = min(len(importance.features), MOST_FEATURES + 1)
-    figure = Figure(figsize=(6.4, 1.0 + 0.27 * bars), dpi=100, layout="constrained")
+    figure = Figure(figsize=(6.4, height), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    plots.ranking(importance, ax=figure.subplots(), top=MOST_FEATURES)
+    plot(importance, ax=figure.subplots(), **options)
     canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
+    return np.asarray(canvas.buffer_rgba())[None, ..., :3]
 
 
 def _markdown(importance: Importance) -> str:

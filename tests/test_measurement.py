@@ -177,9 +177,10 @@ def test_saturation_is_warned_of_and_logits_see_through_it():
 def test_all_derivatives_zero_gives_zeros_and_a_warning():
     model = zoo.build("tanh regression")
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])
-    with pytest.warns(UserWarning, match="Every derivative is exactly 0"):
+    with pytest.warns(UserWarning, match="Every derivative is exactly 0") as warned:
         importance = ks.measure(model, zoo.rows())
     assert importance.features.tolist() == [0] * 5
+    assert warned[0].filename == __file__  # it points at the user's line
     assert importance.table["standard_error"].tolist() == [0] * 5
 
 

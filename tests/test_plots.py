@@ -80,25 +80,24 @@ def test_trajectory_draws_every_line_and_names_it():
     drawn = sorted(tuple(line.get_ydata()) for line in ax.lines)
     assert drawn == sorted(tuple(frame[name]) for name in frame)
     assert sorted(text.split("  ")[0] for text in texts(ax)) == list(frame)
+    assert {line.get_label() for line in ax.lines} == set(frame)
 
 
 def test_trajectory_labels_do_not_overlap():
     frame = trajectory(12)
     frame.iloc[-1] = 100 / 12  # all lines end at the same height
-    ax = plots.trajectory(frame)
-    ax.figure.canvas.draw()
-    boxes = sorted((text.get_window_extent() for text in ax.texts), key=lambda box: box.y0)
-    for lower, upper in itertools.pairwise(boxes):
-        assert upper.y0 - lower.y0 >= 0.75 * lower.height
+    ax = plots.trajectory(frame, top=12)
+    assert len({text.xy for text in ax.texts}) == 1
+    places = sorted(text.xyann[1] for text in ax.texts)  # points above or below the common end
+    assert all(upper - lower >= 9 for lower, upper in itertools.pairwise(places))  # the size of the font
 
 
 def test_trajectory_of_200_features_names_the_most_important():
     frame = trajectory(200)
     ax = plots.trajectory(frame, top=5)
     assert len(ax.lines) == 200
-    assert len(ax.texts) == 12
-    bold = [text.get_text().split("  ")[0] for text in ax.texts if text.get_fontweight() == "bold"]
-    assert bold == list(frame.iloc[-1].nlargest(5).index)
+    named = [text.get_text().split("  ")[0] for text in ax.texts]
+    assert named == list(frame.iloc[-1].nlargest(5).index)
 
 
 def test_trajectory_marks_deaths():
@@ -118,3 +117,55 @@ def test_trajectory_marks_deaths():
 def test_trajectory_of_one_look_shows_points():
     ax = plots.trajectory(trajectory(3, epochs=1))
     assert {line.get_marker() for line in ax.lines} == {"o"}
+
+
+def test_trajectory_on_a_logarithmic_scale():
+    frame = trajectory(6)
+    frame["feature 5"] = 1e-3
+    ax = plots.trajectory(frame, log=True)
+    assert ax.get_yscale() == "log"
+    low, high = ax.get_ylim()
+    assert low < 1e-3
+    assert high > frame.max().max()
+
+
+@pytest.fixture(scope="module")
+def lagged():
+    import keras
+
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    weights = np.arange(12.0).reshape(4, 3)
+    model.set_weights([weights.reshape(12, 1), np.zeros(1)])
+    scale = ks.Definition(scale=np.ones(3))
+    return ks.measure(model, np.random.default_rng(0).normal(size=(20, 4, 3)), definition=scale), weights[::-1]
+
+
+def test_lag_profile_draws_the_lags_with_the_newest_on_the_right(lagged):
+    importance, weights = lagged
+    ax = plots.lag_profile(importance)
+    bars = {round(bar.get_x() + bar.get_width() / 2): bar.get_height() for bar in ax.patches}
+    assert bars == pytest.approx(dict(enumerate(100 * weights.sum(axis=1) / weights.sum())), rel=1e-5)
+    assert ax.get_xlim()[0] > ax.get_xlim()[1]
+
+
+def test_heat_map_draws_each_lag_and_feature_where_its_axes_say(lagged):
+    importance, weights = lagged
+    ax = plots.heat_map(importance)
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["x2", "x1", "x0"]  # the most important on top
+    (image,) = ax.images
+    for row, name in enumerate(names):
+        for lag in range(4):
+            # What is seen at the place of the lag and the feature, through the image's own coordinates.
+            left, right, bottom, top = image.get_extent()
+            column = int((lag - left) / (right - left) * 4)
+            line = int((row - top) / (bottom - top) * 3)
+            share = 100 * weights[lag, int(name[1])] / weights.sum()
+            assert image.get_array()[line, column] == pytest.approx(share, rel=1e-5)
+
+
+def test_without_lags_there_is_nothing_to_draw():
+    importance = ks.measure(zoo.build("linear"), zoo.rows())
+    for plot in (plots.lag_profile, plots.heat_map):
+        with pytest.raises(ValueError, match="This importance has no lags"):
+            plot(importance)

@@ -80,6 +80,21 @@ def test_at_most_20_scalars_a_look(rng, tmp_path):
     assert "the other 44" in text
 
 
+def test_lags_are_written_too(rng, tmp_path):
+    x = rng.normal(size=(40, 25, 2)).astype("float32")
+    model = keras.Sequential([keras.Input((25, 2)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path)
+    model.fit(x, x[:, 0, :1], epochs=2, callbacks=[watch], verbose=0)
+    events = read(tmp_path / "sensitivity")
+    tags = events.Tags()["tensors"]
+    top = watch.importance.lags.nlargest(20)
+    for lag, share in top.items():
+        assert values(events, f"lag/{lag}")[1] == pytest.approx(share, rel=1e-6)
+    assert sum(tag.startswith("lag/") for tag in tags) < 25
+    assert {plugin(events, tag) for tag in ("lags", "lags_and_features")} == {"images"}
+
+
 @pytest.mark.parametrize("update_freq", ["epoch", 1000])
 @pytest.mark.parametrize("ours_first", [True, False])
 def test_beside_keras_own_callback_in_the_same_folder(tmp_path, ours_first, update_freq):
