@@ -4,6 +4,7 @@ A file is looked for in the folder named by the environment variable KERAS_SENSI
 ../shared/data, seen from this repository), then in the cache of an earlier download.
 """
 
+import gzip
 import hashlib
 import http.client
 import importlib.util
@@ -22,6 +23,10 @@ SECONDS = 60
 CREDIT_FILE = "uci_credit_default/default_of_credit_card_clients.csv.gz"
 CREDIT_PAGE = "https://archive.ics.uci.edu/dataset/350/default+of+credit+card+clients"
 CREDIT_ZIP = "https://archive.ics.uci.edu/static/public/350/default+of+credit+card+clients.zip"
+BIKE_FILE = "bike_sharing/hour.csv.gz"
+BIKE_PAGE = "https://archive.ics.uci.edu/dataset/275/bike+sharing+dataset"
+BIKE_ZIP = "https://archive.ics.uci.edu/static/public/275/bike+sharing+dataset.zip"
+BIKE_SHA256 = "e03de4ee4ef4dc376ac6e04bf829673c6269e8eba5c60fa121640fa2f829504f"  # of the uncompressed table
 CREDIT_SHA256 = "4edce6da569b2c30788a85fd98a9bafb1a983e8ca1a7aac875dd7ff853cbd0bb"  # of the table written as CSV
 
 
@@ -42,6 +47,26 @@ def credit_default() -> tuple[pd.DataFrame, pd.Series]:
         print(f"Kept for the next time: {path}")
     table = pd.read_csv(path, index_col="ID")
     return table.drop(columns=table.columns[-1]), table[table.columns[-1]]
+
+
+def bike_sharing() -> pd.DataFrame:
+    """Bike rentals of 17,379 hours in 2011 and 2012 with the weather; the index is the time.
+
+    Source: Fanaee-T, H., and Gama, J. (2013), Event labeling combining ensemble detectors and background knowledge,
+    UCI Machine Learning Repository, https://doi.org/10.24432/C5W894, licence CC BY 4.0.
+    """
+    path = _find(BIKE_FILE)
+    if path is None:
+        path = CACHE / BIKE_FILE
+        with zipfile.ZipFile(io.BytesIO(_download(BIKE_ZIP, BIKE_PAGE))) as archive:
+            content = archive.read("hour.csv")
+        if hashlib.sha256(content).hexdigest() != BIKE_SHA256:
+            raise SystemExit(f"What {BIKE_ZIP} holds is not the table that this example was written for.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(content))
+        print(f"Kept for the next time: {path}")
+    table = pd.read_csv(path, index_col="instant")
+    return table.set_index(pd.to_datetime(table["dteday"]) + pd.to_timedelta(table["hr"], unit="h"))
 
 
 def _find(name: str) -> pathlib.Path | None:

@@ -18,7 +18,7 @@ __all__ = ["Features", "Rows", "as_rows"]
 Array = np.ndarray[Any, Any]
 
 # Entries that are looked at for NaN at one time.
-FINITE_BLOCK = 2**22
+FINITE_BLOCK = 2**20
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,9 +53,10 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     Args:
         x: The rows to measure, as they go into ``model.fit``: array, tensor or DataFrame of shape
-            (num_samples, num_features).
+            (num_samples, num_features), or array of shape (num_samples, num_steps, num_features).
         feature_names, groups, definition, batch_size, jit_compile: As in `measure`.
-        num_samples: Rows to measure, a fixed random subset; None: all.
+        num_samples: Rows to measure, a fixed random subset; None: all. The standard deviations for ``scale="std"`` are
+            those of these rows.
         every_n_epochs: Epochs between looks. There is one at epoch 0 and one after the last in any case.
         log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps. It may be
             the folder of `keras.callbacks.TensorBoard`.

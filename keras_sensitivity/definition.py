@@ -29,7 +29,10 @@ class Definition:
         scale: "std" multiplies each derivative by the standard deviation of its feature, so that the importance does
             not depend on the feature's unit of measure. None does not, as in the paper, which assumes standardised
             inputs. An array of shape (num_features,) sets the factors by hand, one for each column of x.
-        mode: "auto" recognises from the model whether it has a time axis. "static" has none.
+        mode: What the axes are. "auto": an input of shape (num_samples, num_steps, num_features) has a time axis; the
+            model is many-to-many if an output has three axes or more and its second is as long, else many-to-one.
+            "static": there is no time axis, each step of each column is a feature. "many-to-one" and "many-to-many" set
+            it by hand; they take an input of shape (num_samples, num_steps) for one feature over time.
 
     Raises:
         TypeError, ValueError: At once, where an argument has none of these values.

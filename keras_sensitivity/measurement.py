@@ -36,10 +36,12 @@ def measure(
     """Measure how important each feature is to a model.
 
     Args:
-        model: A built Keras model with one input of shape (num_samples, num_features) and one output of shape
-            (num_samples,) or (num_samples, num_units). It is not changed.
-        x: Array, tensor or DataFrame of shape (num_samples, num_features): rows as they go into ``model.fit``.
-        feature_names: Shape (num_features,). Default: the DataFrame's columns, else "x0", "x1", ...
+        model: A built Keras model with one input. It is not changed.
+        x: Rows as they go into ``model.fit``: array, tensor or DataFrame of shape (num_samples, num_features); array of
+            shape (num_samples, num_steps, num_features), or (num_samples, height, width, channels), or
+            (num_samples, num_steps, height, width, channels).
+        feature_names: Shape (num_features,). Default: the DataFrame's columns, else "x0", "x1", ...; for images the
+            position of each entry, such as "0,5,1".
         groups: Columns that count as one feature, such as the columns of a one-hot code: a dict from a name to
             column names. The importance of a group is the root of the sum of its columns' squares.
         definition: What is differentiated, and how it is scaled.

@@ -77,7 +77,8 @@ def _picture(plot: Callable[..., Axes], importance: Importance, height: float, *
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, height), dpi=100, layout="constrained")
+    # Small in inches, so that letters stay legible where TensorBoard shrinks the picture.
+    figure = Figure(figsize=(4.8, height), dpi=140, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     plot(importance, ax=figure.subplots(), **options)
     canvas.draw()

@@ -1,5 +1,7 @@
 """Lags and recurrent networks, against central differences in float64 and against processes with known lags."""
 
+import tracemalloc
+
 import keras
 import numpy as np
 import oracle
@@ -8,7 +10,7 @@ import pytest
 import sequences
 
 import keras_sensitivity as ks
-from keras_sensitivity._gradients import Layout, traced
+from keras_sensitivity._gradients import Layout, suitable_batch_size, traced
 
 
 def measure(model, x, **options):
@@ -343,6 +345,21 @@ def test_a_long_input_in_batches_has_the_numbers_of_the_whole(rng):
     pd.testing.assert_frame_equal(
         measure(model, x, batch_size=13).by_lag, measure(model, x, batch_size=60).by_lag, rtol=1e-4
     )
+
+
+def test_memory_does_not_grow_with_the_number_of_rows(rng):
+    """Neither the device's, whose batches have one size, nor the host's, which casts a batch at a time."""
+    model = keras.Sequential([keras.Input((200, 50)), keras.layers.GRU(4), keras.layers.Dense(1)])
+    sizes = [suitable_batch_size(model, num_rows, (200, 50)) for num_rows in (10_000, 1_000_000)]
+    assert max(sizes) <= 1.1 * min(sizes)
+    peaks = []
+    for num_rows in (300, 300, 1200):  # the first pays for what is imported and cached
+        x = rng.normal(size=(num_rows, 200, 50))  # float64, so that a copy of it in float32 would be seen
+        tracemalloc.start()
+        measure(model, x, batch_size=50)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] - peaks[1] < 0.02 * x.nbytes
 
 
 def test_rows_that_are_masked_entirely_are_named():
