@@ -11,10 +11,10 @@ export KERAS_BACKEND := tensorflow
 export MPLBACKEND ?= Agg
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test lint types imports tests package pictures examples benchmark clean
+.PHONY: help demo test lint types imports tests package pictures examples study-credit benchmark clean
 
 help: ## List the targets
-	@awk -F ': .*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Train a network while watching its features; writes to runs/demo
 	$(BIN)/python examples/simulation.py
@@ -51,6 +51,10 @@ pictures: demo ## Draw the pictures of the documents anew
 
 examples: $(READY) ## Run every script in examples/
 	@$(call run-all,examples)
+
+study-credit: $(READY) ## Train the credit network from five seeds; keeps what it found in docs/results
+	mkdir -p docs/results
+	{ echo "# make study-credit"; $(BIN)/python examples/credit_default.py --seeds 5; } > docs/results/credit_default.txt
 
 benchmark: $(READY) ## Run every script in benchmarks/
 	@$(call run-all,benchmarks)

@@ -198,6 +198,17 @@ def model(value: object) -> None:
         )
 
 
+def codes(names: Sequence[str]) -> None:
+    """Refuse layers that look their input up; ``names`` names them."""
+    if names:
+        fail(
+            f"The model has layers that look up codes: {listed(names)}.",
+            expected="layers through which derivatives pass, from every column of x to the output",
+            received="a lookup, whose derivative is 0 everywhere: its column would look dead",
+            fix="measure the part of the model behind these layers, fed with what they return",
+        )
+
+
 def unit(name: object, names: Sequence[str]) -> NoReturn:
     """Say that no output unit or head is called ``name``."""
     fail(
@@ -253,15 +264,33 @@ def derivatives() -> NoReturn:
     )
 
 
-def flat(share: float, *, saturates: bool) -> None:
-    """Warn that derivatives are exactly 0 in a ``share`` of the rows."""
-    if saturates:
-        warn(
-            f"{share:.0%} of the rows have derivatives that are all exactly 0: the final softmax or sigmoid is "
-            "saturated, and these rows do not count. Definition(logits=True) differentiates what goes into it."
-        )
-    else:
-        warn("Every derivative is exactly 0: the model ignores all features, and every importance is 0.")
+def saturated(share: float) -> None:
+    """Warn that a final softmax or sigmoid hides a ``share`` of the rows."""
+    warn(
+        f"{share:.0%} of the rows have derivatives that are all exactly 0: the final softmax or sigmoid is saturated, "
+        "and these rows do not count. Definition(logits=True) differentiates what goes into it."
+    )
+
+
+def ignores_everything() -> None:
+    """Warn that every derivative is 0."""
+    warn("Every derivative is exactly 0: the model ignores all features, and every importance is 0.")
+
+
+def constant() -> None:
+    """Warn that no column of x varies."""
+    warn(
+        "Every column of x is constant in the measured rows, so scale='std' multiplies every derivative by 0, and "
+        "every importance is 0. Pass more rows, or Definition(scale=None)."
+    )
+
+
+def ignores_newest_step() -> None:
+    """Warn that the paper's lambda sees nothing."""
+    warn(
+        "Every derivative at the newest step is exactly 0, and so is every importance. Definition(lags='all') measures "
+        "all lags."
+    )
 
 
 def memory(error: Exception, batch_size: int) -> NoReturn:
@@ -308,7 +337,7 @@ def ragged() -> NoReturn:
         "x is ragged: its rows have different lengths, or are objects instead of numbers.",
         expected="an array of numbers in which every row has the same shape",
         received="rows that make no rectangular array",
-        fix="pad the rows with keras.utils.pad_sequences, and put a Masking layer first that marks the padding",
+        fix="pad the rows (keras.utils.pad_sequences, or to_tensor() of a RaggedTensor), and put a Masking layer first",
     )
 
 
@@ -399,7 +428,7 @@ def numeric(dtypes: Mapping[str, object]) -> None:
             f"x has columns that are not numbers: {listed(dtypes)}.",
             expected="columns of integers, floats or booleans",
             received=", ".join(f"{name!r} of dtype {dtype}" for name, dtype in list(dtypes.items())[:5]),
-            fix="encode categories as numbers (pandas.get_dummies, dtype=float), and name the columns in groups=",
+            fix="encode them as numbers: categories with pandas.get_dummies(dtype=float), as groups=",
             error=TypeError,
         )
 

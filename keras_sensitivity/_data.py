@@ -132,8 +132,11 @@ def _array(x: Any) -> tuple[list[str] | None, Array]:
     if isinstance(x, pd.DataFrame):
         names = [str(column) for column in x.columns]
         _checks.numeric({name: kind for name, kind in zip(names, x.dtypes, strict=True) if not _is_numeric(kind)})
-        plain = all(isinstance(kind, np.dtype) for kind in x.dtypes)
-        return names, x.to_numpy() if plain else x.to_numpy(dtype="float64", na_value=np.nan)
+        values = x.to_numpy()
+        # Nullable types, and booleans beside numbers, make an array of objects.
+        return names, x.to_numpy(dtype="float64", na_value=np.nan) if values.dtype == object else values
+    if hasattr(x, "row_lengths"):  # a RaggedTensor
+        _checks.ragged()
     _checks.array(x)
     try:
         values = np.asarray(x)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -144,7 +144,7 @@ class Gradients:
             tape.watch(x)
             heads, mask = self._outputs(x)
             lags = _Lags.of(x.shape[0], self._layout.num_lags, mask)
-            newest = {name: lags.newest(head) for name, head in heads.items()} if self._keeps_steps else heads
+            newest = {name: lags.newest(head) if self._has_steps(head) else head for name, head in heads.items()}
             self.units, target = _units(newest, self._definition.output)
         rows = tf.cast(weights, tf.float64)[:, None]
         present = rows * lags.valid
@@ -158,7 +158,7 @@ class Gradients:
         per_unit, h = _over_units(derivatives, present, len(self.units), shape)
         flat = tf.reduce_all(h == 0, axis=(1, 2)) & (weights > 0)
         same_step: tuple[Any, ...] = ()
-        if self._keeps_steps:
+        if self.mode == "many-to-many":
             diagonal = self._same_step(x, heads, lags, tape, target_scale)
             same_step, h = _over_units(diagonal, present, len(self.units), shape)
         h = tf.reshape(h * lags.valid[:, :, None], (x.shape[0], -1))
@@ -172,9 +172,9 @@ class Gradients:
             _product_sums(h, rows),
         )
 
-    @property
-    def _keeps_steps(self) -> bool:
-        return self.mode == "many-to-many"
+    def _has_steps(self, head: tf.Tensor) -> bool:
+        """Whether the second axis of a head is that of the time steps."""
+        return self.mode == "many-to-many" or _keeps_steps(head.shape, self._layout.num_lags)
 
     def _entries(self, x: tf.Tensor) -> tf.Tensor:
         """A batch as (batch_size, num_lags, num_columns), in the order of time."""
@@ -316,11 +316,15 @@ def _mode(asked: str, num_lags: int | None, shapes: list[tuple[int, ...]]) -> st
     if num_lags is None:
         return "static"
     if asked == "auto":
-        kept = [len(shape) >= 3 and shape[1] == num_lags for shape in shapes]
-        asked = "many-to-many" if any(kept) else "many-to-one"
+        asked = "many-to-many" if any(_keeps_steps(shape, num_lags) for shape in shapes) else "many-to-one"
     if asked == "many-to-many" and not all(len(shape) >= 2 and shape[1] == num_lags for shape in shapes):
         _checks.steps_of_heads(shapes, num_lags)
     return asked
+
+
+def _keeps_steps(shape: Sequence[int], num_lags: int | None) -> bool:
+    """Whether a head of this shape has the time steps of the input as its second axis."""
+    return num_lags is not None and len(shape) >= 3 and shape[1] == num_lags
 
 
 def _units(

@@ -19,6 +19,7 @@ from keras_sensitivity import _checks
 
 __all__ = [
     "batch_shape",
+    "code_readers",
     "final_activations",
     "fingerprint",
     "forward",
@@ -69,9 +70,26 @@ STEPWISE_ON_LAST_AXIS = (
 )
 
 
+# Layers that look their input up; a column behind them would have a derivative of 0 and look dead.
+CODES = (
+    keras.layers.Embedding,
+    keras.layers.Discretization,
+    keras.layers.CategoryEncoding,
+    keras.layers.Hashing,
+    keras.layers.StringLookup,
+    keras.layers.IntegerLookup,
+    keras.layers.TextVectorization,
+)
+
+
 def layers(model: keras.Model) -> Iterator[keras.Layer]:
     """The model and all layers in it, at any depth."""
     return model._flatten_layers()  # type: ignore[no-any-return]
+
+
+def code_readers(model: keras.Model) -> list[str]:
+    """The names of the layers that read codes or bins, through which no derivative passes back to the column."""
+    return [layer.name for layer in layers(model) if isinstance(layer, CODES)]
 
 
 def batch_shape(model: keras.Model) -> tuple[int | None, ...] | None:

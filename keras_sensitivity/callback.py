@@ -48,6 +48,9 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     Both are NaN at epochs without a look.
 
+    A look sees the weights at the end of its epoch. Where ``EarlyStopping(restore_best_weights=True)`` restores others
+    after the last one, `measure` tells of the restored model.
+
     Wrong arguments are refused before the first training step. An error at a later look (a full disk, a device out
     of memory) is warned of once; the callback then switches itself off, and the fit goes on.
 
@@ -186,7 +189,7 @@ class SensitivityCallback(keras.callbacks.Callback):
             batch_size=self.batch_size,
             jit_compile=self.jit_compile,
         )
-        measurement.look()  # so that whatever fails does so now; forgotten
+        measurement.rehearse()
         self._live = _Live(measurement, None if self.log_dir is None else SummaryWriter(self.log_dir))
         self._say(1, f"SensitivityCallback: {measurement.description}")
 

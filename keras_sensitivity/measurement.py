@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -107,6 +107,7 @@ class Measurement:
         _checks.backend()
         check_arguments(definition=definition, num_samples=num_samples, batch_size=batch_size, jit_compile=jit_compile)
         _checks.model(model)
+        _checks.codes(_models.code_readers(model))
         self._definition = definition
         self._rows: Rows = as_rows(
             x, model, feature_names=feature_names, groups=groups, num_samples=num_samples, mode=definition.mode
@@ -136,14 +137,18 @@ class Measurement:
             f"unit(s), batches of {self._batch_size:,}; {traced.compiler}: {traced.reason}{diagonal}."
         )
 
+    def rehearse(self) -> None:
+        """Compile and run a look, so that whatever fails does so now; nothing is kept, nothing is warned of."""
+        for _ in self._moments(self._rows.batches(self._batch_size)):
+            pass
+
     def look(self, progress: bool = False) -> Importance:
         """Measure the model as it is now."""
         batches = self._rows.batches(self._batch_size)
         if progress:
             batches = _with_progress(batches, self._rows.num_batches(self._batch_size))
         moments = functools.reduce(LookMoments.merge, self._moments(batches))
-        self._warn_of_zeros(moments)
-        return Importance(
+        importance = Importance(
             moments,
             features=self._rows.features,
             row_shape=self._rows.row_shape,
@@ -151,6 +156,8 @@ class Measurement:
             units=self._gradients.units,
             definition=self._definition,
         )
+        self._warn_of_zeros(moments, importance)
+        return importance
 
     def _moments(self, batches: Iterator[tuple[Any, Any]]) -> Iterator[LookMoments]:
         """The moments of each batch; refuses rows that are masked entirely."""
@@ -165,14 +172,20 @@ class Measurement:
         if masked:
             _checks.masked(masked)
 
-    def _warn_of_zeros(self, moments: LookMoments) -> None:
-        """Warn, once, of derivatives that vanish."""
-        kind = "nothing" if moments.num_flat == moments.num_samples else "saturation"
-        share = moments.num_flat / moments.num_samples
-        if kind in self._warned or not (kind == "nothing" or (self._gradients.saturates and share > SATURATED_SHARE)):
-            return
-        self._warned.add(kind)
-        _checks.flat(share, saturates=self._gradients.saturates)
+    def _warn_of_zeros(self, moments: LookMoments, importance: Importance) -> None:
+        """Warn, once of each, of derivatives that vanish and of importances that are all 0."""
+        flat = moments.num_flat / moments.num_samples
+        if self._gradients.saturates and flat > SATURATED_SHARE:
+            self._warn_once(_checks.saturated, flat)
+        elif flat == 1:
+            self._warn_once(_checks.ignores_everything)
+        elif not importance.features.any():
+            self._warn_once(_checks.constant if importance.is_constant.all() else _checks.ignores_newest_step)
+
+    def _warn_once(self, warning: Callable[..., None], *arguments: Any) -> None:
+        if warning.__name__ not in self._warned:
+            self._warned.add(warning.__name__)
+            warning(*arguments)
 
 
 def _batch_size(model: keras.Model, rows: Rows, asked: int | None) -> int:

@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import warnings
 
 import keras
 import numpy as np
@@ -255,6 +256,17 @@ def test_a_refused_argument_stops_fit_before_the_first_step():
     assert steps == []
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_a_network_that_starts_at_zero_is_not_warned_of():
+    """Its derivatives are 0 before the first step, and only then."""
+    model = zoo.build("linear")
+    model.set_weights([np.zeros((5, 1)), np.zeros(1)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        watch = ks.SensitivityCallback(zoo.rows())
+        fit([watch], model=model)
+    assert (watch.trajectory.sum(axis=1) > 99).all()
 
 
 # --- deaths ---------------------------------------------------------------------------------------------------------

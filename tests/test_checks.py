@@ -39,6 +39,14 @@ def detached_model():
     return keras.Model(inputs, keras.layers.Dense(1)(hidden))
 
 
+def embedding_model():
+    """A code stands in the third column of a table of numbers, whose other columns have derivatives."""
+    inputs = keras.Input((5,))
+    code = keras.layers.Lambda(lambda t: t[:, 2], output_shape=())(inputs)
+    joined = keras.layers.Concatenate()([keras.layers.Embedding(9, 3)(code), inputs])
+    return keras.Model(inputs, keras.layers.Dense(1)(joined))
+
+
 def unbuilt():
     return keras.Sequential([keras.layers.Dense(1)])
 
@@ -67,7 +75,7 @@ CASES = {
     ),
     "ragged": (
         zoo.linear, [[1.0, 2.0], [3.0]], {}, ValueError,
-        "x is ragged", "every row has the same shape", "no rectangular array", "keras.utils.pad_sequences",
+        "x is ragged", "every row has the same shape", "no rectangular array", "pad_sequences",
     ),
     "six axes": (
         zoo.linear, np.ones((1, 1, 1, 1, 1, 5)), {}, ValueError,
@@ -120,6 +128,10 @@ CASES = {
     "never built": (
         unbuilt, GOOD, {}, ValueError,
         "was never built", "a model that was built", "an unbuilt Sequential", "call model(x[:1]) once",
+    ),
+    "a lookup": (
+        embedding_model, GOOD, {}, ValueError,
+        "The model has layers that look up codes: 'embedding'.", "derivatives pass", "a lookup", "behind these layers",
     ),
     "no derivatives: argmax": (
         argmax_model, GOOD, {}, ValueError,

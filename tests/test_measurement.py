@@ -184,6 +184,14 @@ def test_all_derivatives_zero_gives_zeros_and_a_warning():
     assert importance.table["standard_error"].tolist() == [0] * 5
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_single_row_has_no_standard_deviation():
+    model, x = zoo.build("tanh regression"), zoo.rows()[:1]
+    with pytest.warns(UserWarning, match="Every column of x is constant in the measured rows"):
+        assert ks.measure(model, x).features.tolist() == [0] * 5
+    assert ks.measure(model, x, definition=ks.PAPER).features.sum() == pytest.approx(100)
+
+
 # --- types, sizes, caches -------------------------------------------------------------------------------------------
 
 
@@ -261,7 +269,7 @@ def test_names_come_from_the_columns():
     assert list(ks.measure(model, frame, feature_names=list("vwxyz")).features.index) == list("vwxyz")
 
 
-@pytest.mark.parametrize("kind", ["float64", "int64", "bool", "tensor", "list", "nullable"])
+@pytest.mark.parametrize("kind", ["float64", "int64", "bool", "tensor", "list", "nullable", "mixed"])
 def test_kinds_of_tables_agree(rng, kind):
     x = rng.integers(0, 2, size=(50, 5))
     table = {
@@ -270,6 +278,9 @@ def test_kinds_of_tables_agree(rng, kind):
         "bool": x.astype(bool),
         "tensor": keras.ops.convert_to_tensor(x.astype("float32")),
         "list": x.tolist(),
+        "mixed": pd.DataFrame(x, columns=[f"x{i}" for i in range(5)]).astype(
+            {"x1": bool, "x2": "float32", "x3": "Int64"}
+        ),
         "nullable": pd.DataFrame(x, columns=[f"x{i}" for i in range(5)]).astype("Int64"),
     }[kind]
     model = zoo.build("tanh regression")

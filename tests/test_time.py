@@ -8,6 +8,7 @@ import oracle
 import pandas as pd
 import pytest
 import sequences
+import tensorflow as tf
 
 import keras_sensitivity as ks
 from keras_sensitivity._gradients import Layout, suitable_batch_size, traced
@@ -163,9 +164,10 @@ def test_a_mode_that_overrides_the_model():
     model = sequences.build(lambda: sequences.recurrent("GRU", many=True))
     newest = keras.Sequential([model, keras.layers.Lambda(lambda y: y[:, -1], output_shape=(1,))])
     newest.build((None, 4, 3))
-    asked = measure(model, x, definition=ks.Definition(mode="many-to-one", output=3))
-    assert len(asked.by_output) == 1  # the four steps of the output are four units; this is the newest
-    np.testing.assert_allclose(asked.by_lag, measure(newest, x).by_lag, rtol=1e-5)
+    asked, expected = measure(model, x, definition=ks.Definition(mode="many-to-one")), measure(newest, x)
+    np.testing.assert_allclose(asked.by_lag, expected.by_lag, rtol=1e-5)
+    np.testing.assert_allclose(asked.features, expected.features, rtol=1e-5)
+    assert np.abs(asked.features - measure(model, x).features).max() > 0.1
 
 
 def test_a_static_view_of_a_sequence():
@@ -254,6 +256,12 @@ def test_the_weights_of_a_linear_model_are_its_numbers(rng):
     paper = measure(Linear(weights), x, definition=ks.PAPER)
     assert paper.features.tolist() == [0, 100]  # the newest step only: the first feature acts later
     np.testing.assert_allclose(paper.lags, 100 * np.abs(weights).sum(axis=1) / np.abs(weights).sum(), rtol=1e-5)
+
+
+def test_nothing_at_the_newest_step_is_warned_of(rng):
+    model, x = Linear([[0.0, 0.0], [1.0, 0.0]]), rng.normal(size=(50, 2, 2))
+    with pytest.warns(UserWarning, match="Every derivative at the newest step is exactly 0"):
+        measure(model, x, definition=ks.PAPER)
 
 
 def test_a_feature_that_acts_only_later_is_not_dead(rng):
@@ -385,9 +393,10 @@ def test_rows_that_are_masked_entirely_are_named():
         (np.ones((5, 4, 2)), "x has a different number of columns than the model's input.", "3 columns"),
         (np.ones((5, 3)), "x has a different number of axes than the model's input.", "(num_samples, 4, 3)"),
         ([np.ones((4, 3)), np.ones((3, 3))], "x is ragged", "the same shape"),
+        (tf.ragged.constant([[[1.0, 2.0, 3.0]] * 4, [[1.0, 2.0, 3.0]]]), "x is ragged", "the same shape"),
         (np.ones((5, 0, 3)), "x has a shape that is no table", "none of them empty"),
     ],
-    ids=["steps", "columns", "axes", "ragged", "no steps"],
+    ids=["steps", "columns", "axes", "lists", "RaggedTensor", "no steps"],
 )
 def test_refuses_other_shapes(x, happened, expected):
     model = sequences.build(lambda: sequences.recurrent("SimpleRNN"))

@@ -1,0 +1,35 @@
+"""The examples find what the paper has; `make examples` runs them as scripts."""
+
+import _datasets
+import credit_default
+import keras
+import numpy as np
+import pytest
+import simulation
+
+
+def test_the_papers_simulation():
+    keras.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x, y = simulation.simulate(rng, simulation.TRAIN_ROWS)
+    x_test, y_test = simulation.simulate(rng, simulation.TEST_ROWS)
+    assert len(x) == 8500
+    model = simulation.network()
+    watch = simulation.train(model, x, y)
+    np.testing.assert_allclose(simulation.exact_importances(), [14.873, 17.042, 45.239, 22.620, 0.226], atol=1e-3)
+    assert model.evaluate(x_test, y_test, batch_size=1500, verbose=0) <= 1.3e-2
+    assert simulation.comparison(watch.importance)["difference"].abs().max() <= 1
+    assert watch.events[["feature", "event"]].to_numpy().tolist() == [["X5", "died"]]
+
+
+@pytest.mark.skipif(_datasets._find(_datasets.CREDIT_FILE) is None, reason="no credit data on this machine")
+def test_credit_default():
+    keras.utils.set_random_seed(0)
+    x, y, x_test, y_test = credit_default.load()
+    assert (len(x), len(x_test)) == (25_000, 5_000)
+    model = credit_default.network(x.shape[1])
+    watch = credit_default.train(model, x, y)
+    assert credit_default.error_rate(model, x_test, y_test) <= 18.7
+    ranks = watch.importance.table["rank"]
+    assert ranks["PAY_0"] == 1
+    assert ranks[["PAY_AMT1", "PAY_AMT2", "LIMIT_BAL"]].max() <= 8
