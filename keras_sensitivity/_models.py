@@ -142,7 +142,7 @@ def fingerprint(model: keras.Model) -> tuple[Any, ...]:
 @functools.cache
 def _trainer_attributes() -> frozenset[str]:
     """Attributes of every model that change when it is compiled and trained, not what it computes."""
-    return frozenset(vars(keras.Model())) | {"_eval_epoch_iterator", "stop_training"}
+    return frozenset(vars(keras.Model(name="blank"))) | {"_eval_epoch_iterator", "stop_training"}
 
 
 # --- watching the layers of a model while it is traced --------------------------------------------------------------
@@ -264,8 +264,9 @@ def _is_causal_or_stepwise(layer: keras.Layer) -> bool:
 @functools.cache
 def _functional_call() -> Any:
     """`call` of functional models, whose class has no public name."""
-    inputs = keras.Input((1,))
-    return type(keras.Model(inputs, inputs)).call
+    inputs = keras.Input((1,), name="blank")  # named, so that the user's layers get the names they would get
+    outputs = keras.layers.Identity(name="blank_output")(inputs)
+    return type(keras.Model(inputs, outputs, name="blank_model")).call
 
 
 @contextlib.contextmanager

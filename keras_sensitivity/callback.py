@@ -65,7 +65,7 @@ class SensitivityCallback(keras.callbacks.Callback):
             the folder of `keras.callbacks.TensorBoard`.
         dead_feature_monitor: When a feature is dead; None: no feature is judged, and ``num_dead_features`` is NaN.
         verbose: 0: silent. 1: what is measured, and each death and revival in one line. 2: also the most important
-            features at each look.
+            features at each look. In these lines epochs count from 1, as in Keras' own log; everywhere else from 0.
 
     Attributes:
         history: The `Importance` of every look, the oldest first.
