@@ -208,11 +208,16 @@ class Breaks:
         return self.measurement.look()
 
 
-def test_an_error_in_a_look_warns_once_and_the_fit_goes_on(tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), MemoryError("The device has not enough memory")],
+    ids=["disk full", "out of memory"],
+)
+def test_an_error_in_a_look_warns_once_and_the_fit_goes_on(tmp_path, error):
     class Sabotage(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
             live = watch._live
-            watch._live = live._replace(measurement=Breaks(live.measurement, OSError(28, "No space left on device")))
+            watch._live = live._replace(measurement=Breaks(live.measurement, error))
 
     watch = ks.SensitivityCallback(zoo.rows(), log_dir=tmp_path)
     with pytest.warns(UserWarning, match="SensitivityCallback") as warned:
@@ -220,7 +225,7 @@ def test_an_error_in_a_look_warns_once_and_the_fit_goes_on(tmp_path):
     ours = [str(each.message) for each in warned if "SensitivityCallback" in str(each.message)]
     assert len(ours) == 1
     assert "switched itself off at epoch 2" in ours[0]
-    assert "No space left on device" in ours[0]
+    assert str(error) in ours[0]
     assert len(history.epoch) == 6
     assert watch.trajectory.index.tolist() == [0, 1]
     assert np.isnan(history.history["num_dead_features"]).tolist() == [False, False, True, True, True, True]
