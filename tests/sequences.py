@@ -16,12 +16,6 @@ def recurrent(kind, *, depth=1, units=1, many=False, masked=False):
     return keras.Sequential([*stack, layers.Dense(units)])
 
 
-SIZES = {  # small and large stacks, each with one unit and with three, over all kinds
-    "SimpleRNN": [(1, 1), (2, 3)],
-    "GRU": [(1, 3), (2, 1)],
-    "LSTM": [(1, 1), (1, 3), (2, 1), (2, 3)],
-}
-
 RECURRENT = {
     f"{kind} {depth} layers {units} units {mode} {padding}": {
         "kind": kind,
@@ -30,8 +24,9 @@ RECURRENT = {
         "many": mode == "many-to-many",
         "masked": padding == "masked",
     }
-    for kind, sizes in SIZES.items()
-    for depth, units in sizes
+    for kind in ("SimpleRNN", "GRU", "LSTM")
+    for depth in (1, 2)
+    for units in (1, 3)
     for mode in ("many-to-one", "many-to-many")
     for padding in ("full", "masked")
 }
