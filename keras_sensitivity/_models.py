@@ -27,6 +27,7 @@ __all__ = [
     "keeps_steps_apart",
     "layers",
     "masks",
+    "recurrent_paths",
     "stopped_states",
 ]
 
@@ -178,20 +179,11 @@ def masks(model: keras.Model) -> Iterator[list[tf.Tensor]]:
     """The masks of shape (batch_size, num_steps) that the model's layers make, in the order of the calls."""
     made: list[tf.Tensor] = []
 
-    def recording(function: Callable[..., Any]) -> Callable[..., Any]:
-        def compute_mask(*args: Any, **kwargs: Any) -> Any:
-            mask = function(*args, **kwargs)
-            if mask is not None and len(getattr(mask, "shape", ())) == 2:
-                made.append(tf.cast(mask, tf.bool))
-            return mask
-
-        return compute_mask
-
-    def recording_masking(function: Callable[..., Any]) -> Callable[..., Any]:
+    def recording(function: Callable[..., Any], mask_of: Callable[[Any], Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
-            mask = getattr(result, "_keras_mask", None)
-            if mask is not None and len(mask.shape) == 2:
+            mask = mask_of(result)
+            if mask is not None and len(getattr(mask, "shape", ())) == 2:
                 made.append(tf.cast(mask, tf.bool))
             return result
 
@@ -200,9 +192,11 @@ def masks(model: keras.Model) -> Iterator[list[tf.Tensor]]:
     with contextlib.ExitStack() as stack:
         for layer in layers(model):
             if isinstance(layer, keras.layers.Masking):  # it sets its mask in its call
-                stack.enter_context(_replaced(layer, "call", recording_masking(layer.call)))
+                on_result = recording(layer.call, lambda result: getattr(result, "_keras_mask", None))
+                stack.enter_context(_replaced(layer, "call", on_result))
             elif not isinstance(layer, keras.Model) and layer.supports_masking:
-                stack.enter_context(_replaced(layer, "compute_mask", recording(layer.compute_mask)))
+                returned = recording(layer.compute_mask, lambda mask: mask)
+                stack.enter_context(_replaced(layer, "compute_mask", returned))
         yield made
 
 
