@@ -296,6 +296,11 @@ class Importance:
         return np.asarray(np.eye(len(self._lag_weights))[0])
 
     @property
+    def _shared_out(self) -> Moments:
+        """Moments of the derivatives of which lambda is made: of many-to-many models those of the same step."""
+        return self._moments.same_step or self._moments.derivatives
+
+    @property
     def _scaled(self) -> Array:
         """s[j]**2 * mean of g[u, k, j]**2 at the newest output step, shape (num_units, num_lags, num_columns)."""
         return np.asarray(self._scale**2 * self._moments.derivatives.mean_square)
@@ -308,8 +313,7 @@ class Importance:
     @functools.cached_property
     def _mean_squares(self) -> Array:
         """The squares of which q is made, shape (num_units, num_lags or num_steps, num_features)."""
-        judged = self._moments.same_step or self._moments.derivatives
-        return self._by_feature(self._scale**2 * judged.mean_square)
+        return self._by_feature(self._scale**2 * self._shared_out.mean_square)
 
     @functools.cached_property
     def _rms(self) -> Array:
@@ -329,8 +333,7 @@ class Importance:
     @property
     def _mean_and_std(self) -> tuple[Array, Array]:
         """Mean and standard deviation of the scaled derivative over rows, units and lags, each (num_features,)."""
-        judged = self._moments.same_step or self._moments.derivatives
-        pooled = judged.pool(axis=1).pool(axis=0)
+        pooled = self._shared_out.pool(axis=1).pool(axis=0)
         hide = np.where(np.bincount(self._features.membership) > 1, np.nan, 1.0)
         columns = self._scale * pooled.mean, self._scale * np.sqrt(pooled.variance)
         return hide * self._by_feature(columns[0]), hide * self._by_feature(columns[1])
@@ -345,23 +348,28 @@ class Importance:
             d q[f] / d v[k, j] = c[k] s[j]**2 / (2 r[k, f])          for j in f, else 0
             d p[f] / d q[e]    = ((e == f) - p[f]) / sum q
 
-        and Var p = J Cov(h) J' sum(w**2) / sum(w)**2, J the product of the two. The part of the rows that have lag k
-        is taken as known.
+        The first turn the covariances of h into Q = Cov(q) of a single row, and with the second
+
+            Var p[f] = (Q[f, f] - 2 p[f] sum_e Q[f, e] + p[f]**2 sum Q) / (sum q)**2 * sum(w**2) / sum(w)**2
+
+        The part of the rows that have lag k is taken as known.
         """
         q, squares = self._rms, self._moments.squares
         if not q.any():
             return np.zeros(len(q))
-        part = np.broadcast_to(_quotient(self._moments.derivatives.weight, squares.weight), (len(self._lag_weights), 1))
-        r = np.sqrt(self._mean_squares.sum(axis=0))
-        membership, columns = np.array(self._features.membership), np.arange(len(self._scale))
-        inner = np.zeros((len(q), *self._moments.inputs.mean.shape))
-        weights = self._feature_weights[:, None] * self._scale**2 * _quotient(0.5, (r * part)[:, membership])
-        inner[membership, :, columns] = weights.T
-        inner = inner.reshape(len(q), -1)
-        jacobian = (inner - np.outer(q / q.sum(), inner.sum(axis=0))) / q.sum()
+        part = _quotient(self._moments.derivatives.weight, squares.weight)
+        r = (np.sqrt(self._mean_squares.sum(axis=0)) * part)[:, list(self._features.membership)]
+        slopes = self._feature_weights[:, None] * self._scale**2 * _quotient(0.5, r)
         covariance = squares.covariance
-        spread = jacobian @ covariance if covariance.ndim == 2 else jacobian * covariance
-        variance = (spread * jacobian).sum(axis=1) * squares.weight_squares / squares.weight**2
+        if covariance.ndim == 2:
+            by_entry = slopes[..., None, None] * covariance.reshape(slopes.shape * 2) * slopes
+            between = self._by_feature(self._by_feature(by_entry.sum(axis=(0, 2))).T)
+            own, with_all = np.diagonal(between), between.sum(axis=0)
+        else:  # the entries taken as uncorrelated
+            own = with_all = self._by_feature((slopes**2 * covariance.reshape(slopes.shape)).sum(axis=0))
+        share = q / q.sum()
+        variance = (own - 2 * share * with_all + share**2 * with_all.sum()) / q.sum() ** 2
+        variance *= squares.weight_squares / squares.weight**2
         return np.asarray(100 * np.sqrt(np.maximum(variance, 0.0)))
 
 
