@@ -168,14 +168,14 @@ def heat_map(importance: Importance, ax: Axes | None = None, *, top: int = 20) -
 
 def _mark_events(ax: Axes, events: pd.DataFrame) -> None:
     """A cross at each death, a ring at each revival, and a legend above the axes that says so."""
+    marks = {}
     for kind, marker, face in (("died", "x", INK), ("revived", "o", "none")):
         chosen = events[events["event"] == kind]
         if len(chosen):
-            ax.scatter(
+            marks[kind] = ax.scatter(
                 chosen["epoch"], chosen["importance"], marker=marker, s=28, c=face,
-                edgecolors=None if marker == "x" else INK, linewidths=1.2, zorder=4, label=f"_{kind}", clip_on=False,
+                edgecolors=None if marker == "x" else INK, linewidths=1.2, zorder=4, clip_on=False,
             )  # fmt: skip
-    marks = {str(collection.get_label())[1:]: collection for collection in ax.collections}
     ax.legend(marks.values(), marks.keys(), frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2,
               borderaxespad=0.2, handletextpad=0.1, columnspacing=1)  # fmt: skip
 
