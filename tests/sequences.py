@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 from keras import layers
+from zoo import under
 
 NUM_STEPS, NUM_FEATURES = 4, 3
 
@@ -135,15 +136,7 @@ MIXING = {
 
 def build(builder, *, policy="float32", like=None):
     """A model under a dtype policy, with random weights of some size, or with the weights of another."""
-    before, float_type = keras.config.dtype_policy(), keras.config.floatx()
-    if policy == "float64":
-        keras.config.set_floatx("float64")  # else keras.Input would round to float32
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = builder()
-    finally:
-        keras.config.set_floatx(float_type)
-        keras.config.set_dtype_policy(before)
+    model = under(policy, builder)
     if like is not None:
         model.set_weights(like.get_weights())
     else:

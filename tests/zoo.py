@@ -79,17 +79,22 @@ ZOO = {
 }
 
 
-def build(name, *, policy="float32", like=None):
-    """A model of the zoo under a dtype policy, with random biases, or with the weights of another."""
+def under(policy, builder):
+    """What ``builder`` builds under a dtype policy."""
     before, float_type = keras.config.dtype_policy(), keras.config.floatx()
     if policy == "float64":
         keras.config.set_floatx("float64")  # else keras.Input would round to float32
     keras.config.set_dtype_policy(policy)
     try:
-        model = ZOO[name]()
+        return builder()
     finally:
         keras.config.set_floatx(float_type)
         keras.config.set_dtype_policy(before)
+
+
+def build(name, *, policy="float32", like=None):
+    """A model of the zoo under a dtype policy, with random biases, or with the weights of another."""
+    model = under(policy, ZOO[name])
     if like is None:
         rng = np.random.default_rng(1)
         weights = [w + 0.3 * rng.random(w.shape) if w.dtype.kind == "f" else w for w in model.get_weights()]
