@@ -1,7 +1,6 @@
-"""Model + batch -> sums over the batch: the only room with a gradient tape.
+"""Model + batch -> derivatives, summed over the batch or row by row: the only room with a gradient tape.
 
-The forward pass runs once under a persistent tape; one backward pass a unit follows. All of it is one function,
-traced once for one shape and compiled by XLA where that is faster.
+The forward pass runs once under a persistent tape; one backward pass a unit follows.
 
 Inside, every input has the shape (batch_size, num_lags, num_columns): a table has one lag, an image is one long row
 of columns. Lag 0 is the newest step; with a mask, that is the last valid one of each row.
@@ -9,23 +8,19 @@ of columns. Lag 0 is the newest step; with a mask, that is the last valid one of
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import weakref
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import _checks, _models
-from keras_sensitivity.definition import Definition
+from keras_sensitivity._tracing import Traced
 from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
 
-__all__ = ["Gradients", "Layout", "suitable_batch_size", "traced"]
+__all__ = ["BatchMoments", "Derivatives", "InputMoments", "Pass", "RowGradients"]
 
-JitCompile = bool | Literal["auto"]
 Array = np.ndarray[Any, Any]
 
 # Backward passes are unrolled up to this many units; beyond, a loop keeps the time to compile flat.
@@ -34,143 +29,32 @@ UNROLLED_UNITS = 16
 # Up to this many entries all products of squared derivatives are summed; beyond, only their squares.
 CROSS_ENTRIES = 256
 
-# Traces kept for one model: several batch shapes or output units in turn.
-TRACES_KEPT = 16
 
-# A float16 network loses derivatives below 6e-8, so its target is scaled up as far as it stays finite.
-FIRST_HALF_SCALE = 2.0**24
-HALF_SCALE_STEP = 16.0
-
-# Floats that one batch may hold in its activations and derivatives (256 MB in float32), and rows at the most.
-BATCH_FLOATS = 2**26
-BATCH_ROWS = 2**15
-
-
-class Layout(NamedTuple):
-    """How the axes of one input row are read.
-
-    Attributes:
-        num_lags: Time steps; None without a time axis.
-        num_columns: Entries of one step, or of the whole row.
-    """
-
-    num_lags: int | None
-    num_columns: int
-
-
-class Gradients:
-    """A traced model: call it on a batch to get the `LookMoments` of the batch.
-
-    Args:
-        model: A built Keras model.
-        batch: Rows of shape (batch_size, ...) whose shape and type all later batches share.
-        layout: How the axes after the first are read.
-        definition: What is differentiated.
-        jit_compile: True, False, or "auto" for whichever is faster.
+class Pass(Traced):
+    """A forward pass under a tape, and what a kind of pass makes of it.
 
     Attributes:
         units: Names of the output units, shape (num_units,).
         mode: "static", "many-to-one" or "many-to-many".
         saturates: Whether what is differentiated is a softmax or sigmoid.
-        compiler: "XLA" or "plain graph".
-        reason: Why this compiler.
         same_step: How many-to-many models are differentiated: "one pass" for recurrent stacks whose states are all
             that leads from step to step, "exact" with one pass a step for all others, else "".
     """
 
-    def __init__(
-        self, model: keras.Model, batch: Array, layout: Layout, definition: Definition, jit_compile: JitCompile
-    ) -> None:
-        self._model = weakref.ref(model)  # a function in the cache must not keep its model alive
-        self._layout = layout
-        self._definition = definition
-        self._spec = tf.TensorSpec(batch.shape, batch.dtype)
-        self._halves = any(layer.compute_dtype == "float16" for layer in _models.layers(model))
-        self._target_scale = FIRST_HALF_SCALE if self._halves else 1.0
-        self.units: tuple[str, ...] = ()
-        self.mode = "static"
-        self.saturates = False
-        self.same_step = ""
-        self._use_xla, self.reason = _choose_compiler(model, jit_compile)
-        self._trace()
+    units: tuple[str, ...] = ()
+    mode = "static"
+    saturates = False
+    same_step = ""
 
-    @property
-    def compiler(self) -> str:
-        """What the function was compiled by."""
-        return "XLA" if self._use_xla else "plain graph"
-
-    def __call__(self, batch: Array, weights: Array) -> tuple[LookMoments, Array]:
-        """Moments of a batch of shape (batch_size, ...) with row weights of shape (batch_size,).
-
-        Returns:
-            The moments, and for each row whether it has a step that is not masked, shape (batch_size,).
-        """
-        while True:
-            sums = self._run(tf.constant(batch), tf.constant(weights))
-            if sums.are_finite():
-                return sums.moments(), sums.reached
-            if not self._halves or self._target_scale <= 1:
-                _checks.derivatives()
-            self._target_scale /= HALF_SCALE_STEP
-
-    def _run(self, batch: tf.Tensor, weights: tf.Tensor) -> _Sums:
-        try:
-            sums = self._function(batch, weights, tf.constant(self._target_scale, batch.dtype))
-        except tf.errors.ResourceExhaustedError as error:
-            _checks.memory(error, batch.shape[0])
-        except (tf.errors.OpError, ValueError, NotImplementedError) as error:
-            if not self._use_xla:
-                raise
-            self._use_xla = False
-            self.reason = f"XLA failed: {str(error).strip().splitlines()[0]}"
-            _checks.warn(
-                f"{self.reason}. The plain graph is used instead; pass jit_compile=False to go there directly."
-            )
-            self._trace()
-            return self._run(batch, weights)
-        return _Sums(*tf.nest.map_structure(lambda tensor: tensor.numpy(), sums))
-
-    def _trace(self) -> None:
-        """Trace the pass for the one batch shape, into a concrete function: Keras' users see no retracing warnings."""
-        function = tf.function(self._sums, jit_compile=self._use_xla, autograph=False)
-        row_weights = tf.TensorSpec(self._spec.shape[:1], self._spec.dtype)
-        self._function = function.get_concrete_function(self._spec, row_weights, tf.TensorSpec((), self._spec.dtype))
-
-    # --- traced -----------------------------------------------------------------------------------------------------
-
-    def _sums(self, x: tf.Tensor, weights: tf.Tensor, target_scale: tf.Tensor) -> tuple[Any, ...]:
-        """The traced pass: sums over the batch, in float64, as `_Sums` keeps them."""
+    def _forward(self, x: tf.Tensor) -> _Forward:
+        """The forward pass, and which of its results are differentiated."""
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(x)
             heads, mask = self._outputs(x)
             lags = _Lags.of(x.shape[0], self._layout.num_lags, mask)
             newest = {name: lags.newest(head) if self._has_steps(head) else head for name, head in heads.items()}
             self.units, target = _units(newest, self._definition.output)
-        rows = tf.cast(weights, tf.float64)[:, None]
-        present = rows * lags.valid
-
-        def derivatives(unit: Any) -> tf.Tensor:
-            """Derivatives of a unit at the newest step, shape (batch_size, num_lags, num_columns)."""
-            direction = tf.broadcast_to(tf.one_hot(unit, target.shape[1], dtype=target.dtype), target.shape)
-            return lags.order(self._entries(_gradient(tape, target, x, direction, target_scale)))
-
-        shape = (x.shape[0], self._layout.num_lags or 1, self._layout.num_columns)
-        per_unit, h = _over_units(derivatives, present, len(self.units), shape)
-        flat = tf.reduce_all(h == 0, axis=(1, 2)) & (weights > 0)
-        same_step: tuple[Any, ...] = ()
-        if self.mode == "many-to-many":
-            diagonal = self._same_step(x, heads, lags, tape, target_scale)
-            same_step, h = _over_units(diagonal, present, len(self.units), shape)
-        h = tf.reshape(h * lags.valid[:, :, None], (x.shape[0], -1))
-        return (
-            lags.reached,
-            (tf.math.count_nonzero(weights), tf.math.count_nonzero(flat)),
-            (tf.reduce_sum(rows), tf.reduce_sum(rows**2), tf.reduce_sum(present, axis=0)[:, None]),
-            per_unit,
-            same_step,
-            _power_sums(lags.order(self._entries(tf.cast(x, tf.float64))), present),
-            _product_sums(h, rows),
-        )
+        return _Forward(x, tape, heads, lags, target)
 
     def _has_steps(self, head: tf.Tensor) -> bool:
         """Whether the second axis of a head is that of the time steps."""
@@ -179,6 +63,10 @@ class Gradients:
     def _entries(self, x: tf.Tensor) -> tf.Tensor:
         """A batch as (batch_size, num_lags, num_columns), in the order of time."""
         return tf.reshape(x, (x.shape[0], self._layout.num_lags or 1, self._layout.num_columns))
+
+    def _input_sums(self, x: tf.Tensor, lags: _Lags, present: tf.Tensor) -> tuple[Any, Any, Any]:
+        """Sums of the entries of x by lag, each weighing what ``present`` of shape (batch_size, num_lags) says."""
+        return _power_sums(lags.order(self._entries(tf.cast(x, tf.float64))), present)
 
     def _outputs(self, x: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
         """The heads that are differentiated, in float32 or float64, and the mask of the steps."""
@@ -203,12 +91,60 @@ class Gradients:
         }
         return wide, next((mask for mask in masks if num_lags and mask.shape[1] == num_lags), None)
 
-    def _same_step(
-        self, x: tf.Tensor, heads: dict[str, tf.Tensor], lags: _Lags, tape: tf.GradientTape, target_scale: tf.Tensor
-    ) -> Callable[[Any], tf.Tensor]:
+
+class BatchMoments(Pass):
+    """The pass of a look: the `LookMoments` of a batch, and whether each row has a step that is not masked."""
+
+    def _traced(self, x: tf.Tensor, weights: tf.Tensor, target_scale: tf.Tensor) -> _Sums:
+        """Sums over the batch, in float64."""
+        forward = self._forward(x)
+        lags = forward.lags
+        rows = tf.cast(weights, tf.float64)[:, None]
+        present = rows * lags.valid
+
+        def derivatives(unit: Any) -> tf.Tensor:
+            """Derivatives of a unit at the newest step, shape (batch_size, num_lags, num_columns)."""
+            return lags.order(self._entries(forward.derivatives(unit, target_scale)))
+
+        shape = (x.shape[0], self._layout.num_lags or 1, self._layout.num_columns)
+        per_unit, h = _over_units(derivatives, present, len(self.units), shape)
+        flat = tf.reduce_all(h == 0, axis=(1, 2)) & (weights > 0)
+        same_step: tuple[Any, ...] = ()
+        if self.mode == "many-to-many":
+            diagonal = self._same_step(forward, target_scale)
+            same_step, h = _over_units(diagonal, present, len(self.units), shape)
+        h = tf.reshape(h * lags.valid[:, :, None], (x.shape[0], -1))
+        return _Sums(
+            lags.reached,
+            (tf.math.count_nonzero(weights), tf.math.count_nonzero(flat)),
+            (tf.reduce_sum(rows), tf.reduce_sum(rows**2), tf.reduce_sum(present, axis=0)[:, None]),
+            per_unit,
+            same_step,
+            self._input_sums(x, lags, present),
+            _product_sums(h, rows),
+        )
+
+    def _is_finite(self, found: _Sums) -> bool:
+        # The squares of derivatives that are not finite would not be either.
+        return all(np.isfinite(sums[-1]).all() for sums in (found.derivatives, found.same_step, found.squares) if sums)
+
+    def _result(self, found: _Sums) -> tuple[LookMoments, Array]:
+        weight, weight_squares, lag_weights = found.weights
+        moments = LookMoments(
+            Moments.from_sums(lag_weights, *found.derivatives),
+            Moments.from_sums(lag_weights, *found.same_step) if found.same_step else None,
+            Moments.from_sums(lag_weights, *found.inputs),
+            CrossMoments.from_sums(weight, weight_squares, *found.squares),
+            int(found.present[0]),
+            int(found.present[1]),
+        )
+        return moments, found.reached
+
+    def _same_step(self, forward: _Forward, target_scale: tf.Tensor) -> Callable[[Any], tf.Tensor]:
         """A function from a unit to its derivatives of each step with respect to the same step of x, by lag."""
         model = self._model()
         assert model is not None
+        x, tape, heads, lags, _ = forward
         num_steps = self._layout.num_lags
         self.same_step = "exact"
         if _models.keeps_steps_apart(model):
@@ -243,32 +179,100 @@ class Gradients:
         return exact
 
 
-@dataclasses.dataclass(frozen=True)
-class _Sums:
-    """What the device returns for a batch, as NumPy arrays; in its order."""
+class _Sums(NamedTuple):
+    """What the device returns for a batch of a look."""
 
-    reached: Array
+    reached: Any
     present: tuple[Any, Any]
     weights: tuple[Any, Any, Any]
-    derivatives: tuple[Any, Any, Any]
+    derivatives: tuple[Any, ...]
     same_step: tuple[Any, ...]
     inputs: tuple[Any, Any, Any]
     squares: tuple[Any, Any, Any]
 
-    def are_finite(self) -> bool:
-        """Whether all derivatives are; their squares would not be."""
-        return all(np.isfinite(sums[-1]).all() for sums in (self.derivatives, self.same_step, self.squares) if sums)
 
-    def moments(self) -> LookMoments:
-        weight, weight_squares, lag_weights = self.weights
-        return LookMoments(
-            Moments.from_sums(lag_weights, *self.derivatives),
-            Moments.from_sums(lag_weights, *self.same_step) if self.same_step else None,
-            Moments.from_sums(lag_weights, *self.inputs),
-            CrossMoments.from_sums(weight, weight_squares, *self.squares),
-            int(self.present[0]),
-            int(self.present[1]),
-        )
+class Derivatives(NamedTuple):
+    """What `RowGradients` returns for a batch.
+
+    Attributes:
+        gradients: Of each unit at its newest step, shape (batch_size, num_units, *row_shape).
+        predictions: What is differentiated, shape (batch_size, num_units).
+        steps: The time step of each lag, shape (batch_size, num_lags).
+        valid: Whether the row has the lag, of the same shape.
+    """
+
+    gradients: Any
+    predictions: Any
+    steps: Any
+    valid: Any
+
+
+class RowGradients(Pass):
+    """The pass of an explanation: the `Derivatives` of each row, and whether it has a step that is not masked."""
+
+    def _traced(self, x: tf.Tensor, weights: tf.Tensor, target_scale: tf.Tensor) -> Derivatives:
+        forward = self._forward(x)
+
+        def derivatives(unit: Any) -> tf.Tensor:
+            return tf.cast(forward.derivatives(unit, target_scale), x.dtype)
+
+        num_units = len(self.units)
+        if num_units <= UNROLLED_UNITS:
+            gradients = tf.stack([derivatives(unit) for unit in range(num_units)])
+        else:
+            gradients = tf.map_fn(derivatives, tf.range(num_units), fn_output_signature=x.dtype)
+        steps = forward.lags.steps
+        if steps is None:
+            newest_first = tf.range(forward.lags.valid.shape[1])[::-1]
+            steps = tf.broadcast_to(newest_first, forward.lags.valid.shape)
+        by_row = tf.transpose(gradients, (1, 0, *range(2, len(gradients.shape))))
+        return Derivatives(by_row, forward.target, steps, forward.lags.valid > 0)
+
+    def _is_finite(self, found: Derivatives) -> bool:
+        return bool(np.isfinite(found.gradients).all())
+
+    def _result(self, found: Derivatives) -> tuple[Derivatives, Array]:
+        return found, found.valid.any(axis=1)
+
+
+class InputMoments(Pass):
+    """The pass over background rows: the `Moments` of the input entries; of the model only its mask is run."""
+
+    def _traced(self, x: tf.Tensor, weights: tf.Tensor, target_scale: tf.Tensor) -> tuple[Any, ...]:
+        lags = self._forward(x).lags
+        present = tf.cast(weights, tf.float64)[:, None] * lags.valid
+        return lags.reached, tf.reduce_sum(present, axis=0)[:, None], self._input_sums(x, lags, present)
+
+    def _is_finite(self, found: tuple[Any, ...]) -> bool:
+        return True
+
+    def _result(self, found: tuple[Any, ...]) -> tuple[Moments, Array]:
+        reached, weight, sums = found
+        return Moments.from_sums(weight, *sums), reached
+
+
+class _Forward(NamedTuple):
+    """A forward pass.
+
+    Attributes:
+        x: The batch, watched by the tape.
+        tape: Persistent, to be asked once a unit.
+        heads: The outputs that are differentiated.
+        lags: Where each lag is in each row.
+        target: The heads at their newest step, shape (batch_size, num_units).
+    """
+
+    x: tf.Tensor
+    tape: tf.GradientTape
+    heads: dict[str, tf.Tensor]
+    lags: _Lags
+    target: tf.Tensor
+
+    def derivatives(self, unit: Any, target_scale: tf.Tensor) -> tf.Tensor:
+        """Of one unit with respect to x, of the shape of x, in float64."""
+        one_hot = tf.one_hot(unit, self.target.shape[1], dtype=self.target.dtype)
+        direction = tf.broadcast_to(one_hot, self.target.shape)
+        return _gradient(self.tape, self.target, self.x, direction, target_scale)
 
 
 class _Lags(NamedTuple):
@@ -406,47 +410,3 @@ def _product_sums(values: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.
     centred = values - shift
     weighted = centred * weights
     return shift, tf.reduce_sum(weighted, axis=0), tf.matmul(weighted, centred, transpose_a=True)
-
-
-# --- before the trace -----------------------------------------------------------------------------------------------
-
-
-def traced(
-    model: keras.Model, batch: Array, layout: Layout, definition: Definition, jit_compile: JitCompile
-) -> Gradients:
-    """`Gradients` for the model as it is built now, traced only where that was not done before."""
-    known = _cache.setdefault(model, {})
-    what = (definition.output, definition.logits, definition.mode)
-    key = (batch.shape, batch.dtype.str, layout, what, jit_compile, _models.fingerprint(model))
-    if key not in known:
-        while len(known) >= TRACES_KEPT:
-            del known[next(iter(known))]
-        known[key] = Gradients(model, batch, layout, definition, jit_compile)
-    return known[key]
-
-
-_cache: weakref.WeakKeyDictionary[keras.Model, dict[Any, Gradients]] = weakref.WeakKeyDictionary()
-
-
-def suitable_batch_size(model: keras.Model, num_rows: int, row_shape: tuple[int, ...]) -> int:
-    """Rows of a batch whose activations and derivatives take about 256 MB, in equal batches over all rows."""
-    widths: int = sum(variable.shape[-1] for variable in model.trainable_variables if variable.shape)
-    outputs = [tensor.shape[-1] or 1 for tensor in getattr(model, "outputs", None) or [] if len(tensor.shape) > 1]
-    units = min(UNROLLED_UNITS, sum(outputs) or UNROLLED_UNITS)
-    # Derivatives are float64, and those of several units are alive at once; activations have their gradients.
-    floats_per_row = 2 * (units + 2) * math.prod(row_shape) + 2 * math.prod(row_shape[:-1]) * widths
-    most = max(1, min(BATCH_ROWS, BATCH_FLOATS // floats_per_row))
-    num_batches = -(-num_rows // most)
-    return -(-num_rows // num_batches)
-
-
-def _choose_compiler(model: keras.Model, jit_compile: JitCompile) -> tuple[bool, str]:
-    """Whether to use XLA, and why."""
-    if jit_compile != "auto":
-        return jit_compile, f"jit_compile={jit_compile}"
-    for layer in _models.layers(model):
-        if not getattr(layer, "supports_jit", True):
-            return False, f"the layer {layer.name!r} does not support XLA"
-        if "Conv" in type(layer).__name__ and not tf.config.list_physical_devices("GPU"):
-            return False, f"the convolution {layer.name!r} is faster without XLA on a CPU"
-    return True, "every layer supports it"

@@ -14,10 +14,11 @@ import keras
 import pandas as pd
 
 from keras_sensitivity import _checks
+from keras_sensitivity._run import check_arguments
 from keras_sensitivity.dead_features import DeadFeatureMonitor, DeathRecord, Event
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.importance import Importance
-from keras_sensitivity.measurement import Measurement, check_arguments
+from keras_sensitivity.measurement import Measurement
 from keras_sensitivity.summaries import SummaryWriter
 
 __all__ = ["SensitivityCallback"]

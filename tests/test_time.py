@@ -11,7 +11,9 @@ import sequences
 import tensorflow as tf
 
 import keras_sensitivity as ks
-from keras_sensitivity._gradients import Layout, suitable_batch_size, traced
+from keras_sensitivity._gradients import BatchMoments
+from keras_sensitivity._run import suitable_batch_size
+from keras_sensitivity._tracing import Layout
 
 
 def measure(model, x, **options):
@@ -34,7 +36,8 @@ def compare(importance, expected, rtol=1e-4):
 
 def same_step_path(model, x):
     """How a many-to-many model is differentiated."""
-    return traced(model, x, Layout(x.shape[1], x.shape[2]), ks.Definition(), False).same_step
+    layout = Layout(x.shape[1], x.shape[2])
+    return BatchMoments.of(model, x, layout=layout, definition=ks.Definition(), jit_compile=False).same_step
 
 
 # --- every number equals brute force --------------------------------------------------------------------------------
