@@ -10,6 +10,7 @@ one whose importance stays at the level of noise. A *definition* says what exact
 scaled.
 
 While training, `SensitivityCallback` measures; for a trained model there is `measure`. Both give an `Importance`.
+Which features drove single predictions, `explain` says: an `Explanation`.
 The measure is that of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based Neural Networks Explanations*,
 arXiv 1812.01029.
 
@@ -32,9 +33,20 @@ Example:
 from keras_sensitivity.callback import SensitivityCallback
 from keras_sensitivity.dead_features import DeadFeatureMonitor
 from keras_sensitivity.definition import PAPER, Definition
+from keras_sensitivity.explanation import ExplainMixin, Explanation, explain
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.measurement import measure
 
-__all__ = ["PAPER", "DeadFeatureMonitor", "Definition", "Importance", "SensitivityCallback", "measure"]
+__all__ = [
+    "PAPER",
+    "DeadFeatureMonitor",
+    "Definition",
+    "ExplainMixin",
+    "Explanation",
+    "Importance",
+    "SensitivityCallback",
+    "explain",
+    "measure",
+]
 
 __version__ = "0.1.0"

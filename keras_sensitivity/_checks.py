@@ -150,6 +150,33 @@ def archive(path: object, names: Collection[str]) -> None:
         )
 
 
+def member(name: str, value: object, names: Sequence[str]) -> int:
+    """The position of a unit that is given by its name or index; refuse what is neither."""
+    if isinstance(value, str) and value in names:
+        return names.index(value)
+    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if integer and 0 <= value < len(names):  # type: ignore[operator]
+        return int(value)  # type: ignore[call-overload, no-any-return]
+    fail(
+        f"There is no {name} {value!r}.",
+        expected=f"an index from 0 to {len(names) - 1}, or one of {listed(names)}",
+        received=f"{value!r}",
+        fix=f"pass for example {name}={names[0]!r}{_similar(value, names)}",
+    )
+
+
+def sample(value: object, count: int) -> None:
+    """Refuse what is not the position of one of ``count`` explained samples."""
+    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not integer or not -count <= value < count:  # type: ignore[operator]
+        fail(
+            f"There is no sample {value!r}.",
+            expected=f"the position of an explained row, from 0 to {count - 1}",
+            received=f"{value!r}",
+            fix="pass for example sample=0",
+        )
+
+
 # --- the surroundings -----------------------------------------------------------------------------------------------
 
 
@@ -285,6 +312,23 @@ def constant() -> None:
     )
 
 
+def flat_rows(rows: Sequence[int], count: int) -> None:
+    """Warn that some of ``count`` explained rows have no derivatives."""
+    warn(
+        f"At {len(rows):,} of {count:,} rows every derivative is exactly 0, and so are all shares there: rows "
+        f"{listed(rows)}. Where a softmax or sigmoid is saturated, Definition(logits=True) differentiates what goes "
+        "into it."
+    )
+
+
+def single_row() -> None:
+    """Warn that one row has no standard deviation."""
+    warn(
+        "A single row has no standard deviation, so the derivatives are not scaled (scale=None), and the shares depend "
+        "on the features' units of measure. Pass background=x_train, or Definition(scale=None) to say that it is meant."
+    )
+
+
 def ignores_newest_step() -> None:
     """Warn that the paper's lambda sees nothing."""
     warn(
@@ -391,12 +435,22 @@ def steps_of_heads(shapes: Sequence[Sequence[int | None]], num_steps: int) -> No
 
 
 def no_lags() -> NoReturn:
-    """Say that an importance without a time axis has no lags to draw."""
+    """Say that what was measured without a time axis has no lags to draw."""
     fail(
-        "This importance has no lags: the model was measured without a time axis.",
-        expected="an Importance whose lags are not None",
+        "There are no lags to draw: the model was measured without a time axis.",
+        expected="an Importance or Explanation whose lags are not None",
         received="lags=None",
         fix="measure a model with inputs of shape (num_samples, num_steps, num_features), or draw plots.ranking",
+    )
+
+
+def no_map() -> NoReturn:
+    """Say that the model's input is no image."""
+    fail(
+        "There is no map to draw: the model's input is no image.",
+        expected="inputs of shape (num_samples, height, width, channels)",
+        received="map=None",
+        fix="draw plots.ranking or plots.local_bars",
     )
 
 
@@ -418,6 +472,29 @@ def fixed_batch_size(batch_size: int | None, fixed: int) -> None:
             expected=f"batch_size={fixed}, or None",
             received=f"batch_size={batch_size}",
             fix="leave batch_size=None: a stateful model has one state for each row of its batch",
+        )
+
+
+def same_columns(name: str, received: Sequence[str] | None, expected: Sequence[str] | None) -> None:
+    """Refuse a DataFrame with the columns of another in another order, or with others; None has no names."""
+    if received is not None and expected is not None and list(received) != list(expected):
+        fail(
+            f"`{name}` has other columns than x.",
+            expected=f"the columns {listed(expected)}",
+            received=f"the columns {listed(received)}",
+            fix=f"pass {name}[x.columns]",
+        )
+
+
+def near(received: Sequence[int], expected: Sequence[int]) -> None:
+    """Refuse rows that do not fit those that were explained."""
+    one = expected[0] == 1
+    if tuple(received[1:]) != tuple(expected[1:]) or not (one or received[0] == expected[0]):
+        fail(
+            "`x_near` does not fit the explained rows.",
+            expected=f"x_near of shape {_axes((None, *expected[1:])) if one else tuple(expected)}",
+            received=f"x_near of shape {tuple(received)}",
+            fix="pass one row near each explained row; to compare many rows with one, explain that one alone",
         )
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from keras_sensitivity import _checks, _models
 
-__all__ = ["Features", "Rows", "as_rows"]
+__all__ = ["Features", "Rows", "as_array", "as_rows", "columns_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -49,6 +49,23 @@ class Features:
         names = tuple(dict.fromkeys(owners))
         position = {name: index for index, name in enumerate(names)}
         return cls(tuple(columns), names, tuple(position[owner] for owner in owners))
+
+    @property
+    def are_columns(self) -> Array:
+        """Whether each feature is a single column, shape (num_features,)."""
+        return np.asarray(np.bincount(self.membership) == 1)
+
+    def sum(self, columns: Array) -> Array:
+        """Sums over the columns of each feature: shape (..., num_columns) -> (..., num_features).
+
+        >>> Features.of(["red", "age", "blue"], {"colour": ["red", "blue"]}).sum(np.array([1.0, 2.0, 3.0]))
+        array([4., 2.])
+        """
+        if len(self.names) == len(self.columns):
+            return columns
+        sums: Array = np.zeros((*columns.shape[:-1], len(self.names)))
+        np.add.at(np.moveaxis(sums, -1, 0), np.array(self.membership), np.moveaxis(columns, -1, 0))
+        return sums
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,7 +122,7 @@ def as_rows(
     mode: str,
 ) -> Rows:
     """Check ``x`` against the model and the names, and draw the rows to measure."""
-    columns, values = _array(x)
+    columns, values = as_array(x)
     _checks.some_rows(len(values))
     _checks.row_shape(values.shape, _models.batch_shape(model))
     num_lags = values.shape[1] if mode != "static" and (values.ndim in (3, 5) or mode != "auto") else None
@@ -125,12 +142,12 @@ def as_rows(
     return rows
 
 
-def _array(x: Any) -> tuple[list[str] | None, Array]:
+def as_array(x: Any) -> tuple[list[str] | None, Array]:
     """Column names, where x has some, and its values, of a numeric type."""
     if isinstance(x, pd.Series):
         x = x.to_frame(name="x0" if x.name is None else x.name)
     if isinstance(x, pd.DataFrame):
-        names = [str(column) for column in x.columns]
+        names = columns_of(x) or []
         _checks.numeric({name: kind for name, kind in zip(names, x.dtypes, strict=True) if not _is_numeric(kind)})
         values = x.to_numpy()
         # Nullable types, and booleans beside numbers, make an array of objects.
@@ -147,6 +164,11 @@ def _array(x: Any) -> tuple[list[str] | None, Array]:
     if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
         _checks.numeric({"x": values.dtype})
     return None, values[:, None] if values.ndim == 1 else values
+
+
+def columns_of(x: Any) -> list[str] | None:
+    """The names of the columns of a DataFrame, None of anything else."""
+    return [str(column) for column in x.columns] if isinstance(x, pd.DataFrame) else None
 
 
 def _is_numeric(kind: Any) -> bool:

@@ -39,8 +39,10 @@ class Pass(Traced):
         saturates: Whether what is differentiated is a softmax or sigmoid.
         same_step: How many-to-many models are differentiated: "one pass" for recurrent stacks whose states are all
             that leads from step to step, "exact" with one pass a step for all others, else "".
+        keeps_rows: Whether the derivatives of single rows are returned, not only their sums.
     """
 
+    keeps_rows = False
     units: tuple[str, ...] = ()
     mode = "static"
     saturates = False
@@ -209,6 +211,8 @@ class Derivatives(NamedTuple):
 
 class RowGradients(Pass):
     """The pass of an explanation: the `Derivatives` of each row, and whether it has a step that is not masked."""
+
+    keeps_rows = True
 
     def _traced(self, x: tf.Tensor, weights: tf.Tensor, target_scale: tf.Tensor) -> Derivatives:
         forward = self._forward(x)

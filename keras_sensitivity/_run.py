@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,7 @@ class Run:
         num_columns = len(self.rows.features.columns)
         if isinstance(definition.scale, tuple):
             _checks.scale_length(len(definition.scale), num_columns)
-        self._batch_size = _batch_size(model, self.rows, batch_size)
+        self._batch_size = _batch_size(model, self.rows, batch_size, kind.keeps_rows)
         first, _ = next(self.rows.batches(self._batch_size))
         layout = Layout(self.rows.num_lags, num_columns)
         self.traced: Any = kind.of(model, first, layout=layout, definition=definition, jit_compile=jit_compile)
@@ -95,26 +96,34 @@ def check_arguments(*, definition: Any, num_samples: Any, batch_size: Any, jit_c
     _checks.one_of("jit_compile", jit_compile, ("auto", True, False))
 
 
-def suitable_batch_size(model: keras.Model, num_rows: int, row_shape: tuple[int, ...]) -> int:
-    """Rows of a batch whose activations and derivatives take about 256 MB, in equal batches over all rows."""
+def suitable_batch_size(
+    model: keras.Model, num_rows: int, row_shape: tuple[int, ...], most_units: int = UNROLLED_UNITS
+) -> int:
+    """Rows of a batch whose activations and derivatives take about 256 MB, in equal batches over all rows.
+
+    Derivatives of up to ``most_units`` units are alive at once.
+    """
     widths: int = sum(variable.shape[-1] for variable in model.trainable_variables if variable.shape)
     outputs = [tensor.shape[-1] or 1 for tensor in getattr(model, "outputs", None) or [] if len(tensor.shape) > 1]
-    units = min(UNROLLED_UNITS, sum(outputs) or UNROLLED_UNITS)
-    # Derivatives are float64, and those of several units are alive at once; activations have their gradients.
+    units = min(most_units, sum(outputs) or UNROLLED_UNITS)
+    # Derivatives are float64; activations have their gradients.
     floats_per_row = 2 * (units + 2) * math.prod(row_shape) + 2 * math.prod(row_shape[:-1]) * widths
     most = max(1, min(BATCH_ROWS, BATCH_FLOATS // floats_per_row))
     num_batches = -(-num_rows // most)
     return -(-num_rows // num_batches)
 
 
-def _batch_size(model: keras.Model, rows: Rows, asked: int | None) -> int:
+def _batch_size(model: keras.Model, rows: Rows, asked: int | None, keeps_rows: bool) -> int:
     """Rows of a batch: the model's own, where its input has a fixed one, else as asked for, else a suitable one."""
     declared = _models.batch_shape(model)
     if declared is not None and declared[0] is not None:
         _checks.fixed_batch_size(asked, declared[0])
         return declared[0]
     num_rows = len(rows.entries)
-    return min(asked or suitable_batch_size(model, num_rows, rows.row_shape), num_rows)
+    most_units = sys.maxsize if keeps_rows else UNROLLED_UNITS
+    size = min(asked or suitable_batch_size(model, num_rows, rows.row_shape, most_units), num_rows)
+    # One row is explained now, five the next time: powers of 2, so that few shapes are traced.
+    return 2 ** (num_rows - 1).bit_length() if keeps_rows and size == num_rows else size
 
 
 def _with_progress(batches: Iterator[tuple[Any, Any]], count: int) -> Iterator[tuple[Any, Any]]:

@@ -19,7 +19,7 @@ from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Importance"]
+__all__ = ["Importance", "scale_of", "shares"]
 
 Array = np.ndarray[Any, Any]
 
@@ -83,17 +83,26 @@ class Importance:
         lags = f" and {self._num_lags} lags" if self._num_lags else ""
         return f"<Importance of {len(self._names)} features{lags} from {self.num_samples:,} samples: {leading}, ...>"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture of `plot`, and the ten leading rows of `table`."""
+        from keras_sensitivity import plots
+
+        leading = self.table.sort_values("rank")[:10].drop(columns="rank").round(2)
+        note = "rms, mean and std of the derivatives; importance and standard error in percent"
+        heading = f"{len(self._names):,} features from {self.num_samples:,} samples"
+        return plots.html(self.plot, f"Importance of {heading}", leading, note=note)
+
     @property
     def features(self) -> pd.Series[float]:
         """Importance of each feature (lambda), percent, shape (num_features,), in the model's order; sums to 100."""
-        return pd.Series(_shares(self._rms), index=self._names, name="importance")
+        return pd.Series(shares(self._rms), index=self._names, name="importance")
 
     @property
     def lags(self) -> pd.Series[float] | None:
         """Importance of each lag (gamma), percent, shape (num_lags,); sums to 100. None without a time axis."""
         if self._num_lags is None:
             return None
-        return pd.Series(_shares(self._rms_by_lag.sum(axis=1)), index=self._lag_index, name="importance")
+        return pd.Series(shares(self._rms_by_lag.sum(axis=1)), index=self._lag_index, name="importance")
 
     @property
     def by_lag(self) -> pd.DataFrame | None:
@@ -115,7 +124,7 @@ class Importance:
         if len(shape) != 3:
             return None
         entries = self._lag_weights @ np.sqrt(self._scaled.sum(axis=0))
-        return _shares(entries).reshape(shape)
+        return shares(entries).reshape(shape)
 
     @property
     def usage(self) -> pd.Series[float]:
@@ -124,12 +133,12 @@ class Importance:
         This is what `DeadFeatureMonitor` judges: a feature that only an older lag or another output step uses has no
         share in the paper's lambda, and yet is not dead.
         """
-        return pd.Series(_shares(self._lag_weights @ self._rms_by_lag), index=self._names, name="usage")
+        return pd.Series(shares(self._lag_weights @ self._rms_by_lag), index=self._names, name="usage")
 
     @property
     def by_output(self) -> pd.DataFrame:
         """Importances of each output unit alone, percent, shape (num_units, num_features); each row sums to 100."""
-        return pd.DataFrame(_shares(self.rms_by_output.to_numpy()), index=list(self._units), columns=self._names)
+        return pd.DataFrame(shares(self.rms_by_output.to_numpy()), index=list(self._units), columns=self._names)
 
     @property
     def rms_by_output(self) -> pd.DataFrame:
@@ -189,10 +198,11 @@ class Importance:
         return list(ordered.index[:enough])
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
-        """Ranking bars with standard errors: `keras_sensitivity.plots.ranking`."""
+        """Draw `keras_sensitivity.plots.ranking`, bars with standard errors; of images `plots.image_map`."""
         from keras_sensitivity import plots
 
-        return plots.ranking(self, ax=ax, **options)
+        draw = plots.ranking if self.map is None else plots.image_map
+        return draw(self, ax=ax, **options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to one file, a NumPy archive without pickles.
@@ -266,7 +276,7 @@ class Importance:
     @property
     def is_constant(self) -> Array:
         """Whether each feature has the same value in every row and step, shape (num_features,)."""
-        return np.asarray(self._by_feature(self._inputs.variance) == 0)
+        return np.asarray(self._features.sum(self._inputs.variance) == 0)
 
     @functools.cached_property
     def _inputs(self) -> Moments:
@@ -276,11 +286,7 @@ class Importance:
     @functools.cached_property
     def _scale(self) -> Array:
         """What multiplies the derivatives, shape (num_columns,)."""
-        if self.definition.scale is None:
-            return np.ones(len(self._features.columns))
-        if isinstance(self.definition.scale, str):
-            return np.sqrt(self._inputs.variance)
-        return np.asarray(self.definition.scale)
+        return scale_of(self.definition, self._inputs, len(self._features.columns))
 
     @functools.cached_property
     def _lag_weights(self) -> Array:
@@ -308,12 +314,12 @@ class Importance:
     @functools.cached_property
     def _rms_by_lag(self) -> Array:
         """The rms[k, f] of the class docstring, shape (num_lags, num_features)."""
-        return np.asarray(np.sqrt(self._by_feature(self._scaled.sum(axis=0))))
+        return np.asarray(np.sqrt(self._features.sum(self._scaled.sum(axis=0))))
 
     @functools.cached_property
     def _mean_squares(self) -> Array:
         """The squares of which q is made, shape (num_units, num_lags or num_steps, num_features)."""
-        return self._by_feature(self._scale**2 * self._shared_out.mean_square)
+        return self._features.sum(self._scale**2 * self._shared_out.mean_square)
 
     @functools.cached_property
     def _rms(self) -> Array:
@@ -324,19 +330,13 @@ class Importance:
         """Q of mean squares of shape (num_lags, num_features)."""
         return np.asarray(self._feature_weights @ np.sqrt(mean_squares))
 
-    def _by_feature(self, columns: Array) -> Array:
-        """Sums over the columns of each feature: shape (..., num_columns) -> (..., num_features)."""
-        sums = np.zeros((*columns.shape[:-1], len(self._features.names)))
-        np.add.at(sums.T, np.array(self._features.membership), columns.T)
-        return sums
-
     @property
     def _mean_and_std(self) -> tuple[Array, Array]:
         """Mean and standard deviation of the scaled derivative over rows, units and lags, each (num_features,)."""
         pooled = self._shared_out.pool(axis=1).pool(axis=0)
         hide = np.where(np.bincount(self._features.membership) > 1, np.nan, 1.0)
         columns = self._scale * pooled.mean, self._scale * np.sqrt(pooled.variance)
-        return hide * self._by_feature(columns[0]), hide * self._by_feature(columns[1])
+        return hide * self._features.sum(columns[0]), hide * self._features.sum(columns[1])
 
     @property
     def _standard_error(self) -> Array:
@@ -363,10 +363,10 @@ class Importance:
         covariance = squares.covariance
         if covariance.ndim == 2:
             by_entry = slopes[..., None, None] * covariance.reshape(slopes.shape * 2) * slopes
-            between = self._by_feature(self._by_feature(by_entry.sum(axis=(0, 2))).T)
+            between = self._features.sum(self._features.sum(by_entry.sum(axis=(0, 2))).T)
             own, with_all = np.diagonal(between), between.sum(axis=0)
         else:  # the entries taken as uncorrelated
-            own = with_all = self._by_feature((slopes**2 * covariance.reshape(slopes.shape)).sum(axis=0))
+            own = with_all = self._features.sum((slopes**2 * covariance.reshape(slopes.shape)).sum(axis=0))
         share = q / q.sum()
         variance = (own - 2 * share * with_all + share**2 * with_all.sum()) / q.sum() ** 2
         variance *= squares.weight_squares / squares.weight**2
@@ -381,7 +381,15 @@ _PARTS: dict[str, type[Moments] | type[CrossMoments]] = {
 }
 
 
-def _shares(values: Array) -> Array:
+def scale_of(definition: Definition, inputs: Moments | None, num_columns: int) -> Array:
+    """What multiplies the derivatives of each column, from the moments of the columns, shape (num_columns,)."""
+    if isinstance(definition.scale, str):
+        assert inputs is not None
+        return np.sqrt(inputs.variance)
+    return np.ones(num_columns) if definition.scale is None else np.asarray(definition.scale)
+
+
+def shares(values: Array) -> Array:
     """Percent of the sum along the last axis; zeros where the sum is 0."""
     return _quotient(100 * values, values.sum(axis=-1, keepdims=True))
 

@@ -1,0 +1,421 @@
+"""`explain`: which features drove one prediction, and the mixin that makes it a method of a model."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import keras
+import numpy as np
+import pandas as pd
+
+from keras_sensitivity import _checks
+from keras_sensitivity._data import Rows, as_array, columns_of
+from keras_sensitivity._gradients import Derivatives, InputMoments, RowGradients
+from keras_sensitivity._run import Run
+from keras_sensitivity.definition import Definition
+from keras_sensitivity.importance import scale_of, shares
+from keras_sensitivity.measurement import measure
+from keras_sensitivity.moments import Moments
+from keras_sensitivity.summaries import write_explanation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["ExplainMixin", "Explanation", "explain"]
+
+Array = np.ndarray[Any, Any]
+
+# Samples whose derivatives are scaled at one time.
+BLOCK = 1024
+
+
+def explain(
+    model: keras.Model,
+    x: Any,
+    *,
+    background: Any = None,
+    feature_names: Sequence[str] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    definition: Definition = Definition(),
+    batch_size: int | None = None,
+    log_dir: str | os.PathLike[str] | None = None,
+    jit_compile: bool | Literal["auto"] = "auto",
+    verbose: int = 0,
+) -> Explanation:
+    """Explain single predictions: how much each feature moves the output near each row of x.
+
+    Args:
+        model: A built Keras model with one input. It is not changed.
+        x: The rows to explain, of the shapes that `measure` takes; one row is ``x[:1]``.
+        background: Rows like x, such as the training data, that give the standard deviations for ``scale="std"``.
+            None: those of x itself; a single row has none, so that ``scale`` becomes None, with a warning.
+        feature_names: As in `measure`.
+        groups: As in `measure`; the share of a group adds the squares of its columns.
+        definition: What is differentiated, and how it is scaled. Many-to-many models: the newest output step.
+        log_dir: A folder: write TensorBoard pictures and tables of the first 50 rows to ``log_dir/explanations``.
+        batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
+        jit_compile: As in `measure`.
+        verbose: 0: silent. 1: a progress bar, and which compiler was chosen and why.
+
+    Returns:
+        The `Explanation`: percentages that sum to 100 in each row.
+
+    Raises:
+        ValueError, TypeError, FloatingPointError, MemoryError, RuntimeError: As `measure`.
+        OSError: If ``log_dir`` cannot be written.
+
+    Example:
+
+    >>> import keras, numpy as np, pandas as pd
+    >>> import keras_sensitivity as ks
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.set_weights([np.array([[2.0], [-1.0]]), np.zeros(1)])
+    >>> train = pd.DataFrame({"income": [0.0, 1.0], "age": [0.0, 2.0]})
+    >>> explanation = ks.explain(model, train[:1], background=train)
+    >>> explanation.features.round(1)  # (2 * std 0.5)**2 : (-1 * std 1)**2
+       income   age
+    0    50.0  50.0
+    >>> explanation.signs
+       income  age
+    0     1.0 -1.0
+    """
+    if log_dir is not None:
+        _checks.folder(log_dir)
+    options: dict[str, Any] = {
+        "feature_names": feature_names,
+        "groups": groups,
+        "batch_size": batch_size,
+        "jit_compile": jit_compile,
+    }
+    run = Run(RowGradients, model, x, definition=definition, **options)
+    if definition.scale == "std" and background is None and len(run.rows.entries) == 1:
+        definition = dataclasses.replace(definition, scale=None)
+        _checks.single_row()
+    if verbose:
+        print(f"keras_sensitivity: {run.description}", flush=True)
+    inputs = None
+    if definition.scale == "std":
+        if background is not None:
+            _checks.same_columns("background", columns_of(background), columns_of(x))
+        seen = Run(InputMoments, model, x if background is None else background, definition=definition, **options)
+        inputs = functools.reduce(Moments.merge, seen.results()).pool(axis=0)
+    explanation = Explanation(
+        _collected(run, progress=bool(verbose)),
+        run.rows,
+        units=run.traced.units,
+        scale=scale_of(definition, inputs, len(run.rows.features.columns)),
+        definition=definition,
+        frame=x if isinstance(x, pd.DataFrame) else None,
+    )
+    explanation._warn_of_zeros()
+    if log_dir is not None:
+        write_explanation(explanation, log_dir)
+    return explanation
+
+
+def _collected(run: Run, progress: bool) -> Derivatives:
+    """The derivatives of all rows, without those that only fill up the last batch."""
+    count, start, every = len(run.rows.entries), 0, None
+    for batch in run.results(progress):
+        if every is None:
+            every = Derivatives(*(np.empty((count, *part.shape[1:]), part.dtype) for part in batch))
+        for whole, part in zip(every, batch, strict=True):
+            whole[start : start + len(part)] = part[: count - start]
+        start += len(batch.predictions)
+    assert every is not None
+    return every
+
+
+class Explanation:
+    """Which features drove single predictions: their shares of the sensitivity at each sample, in percent.
+
+    With ``g[u, k, j]`` the derivative of unit u (at the newest output step) with respect to column j at lag k, at one
+    sample, and ``s[j]`` the scale of the column, the shares are those of `Importance` for this one sample, but squared
+    before they are shared out:
+
+        r[k, f]    = sqrt(sum over u and the columns j of feature f of (s[j] * g[u, k, j])**2)
+        lambda0[f] = 100 * q[f]**2 / sum over f of q[f]**2        with q[f] = mean over k of r[k, f]
+        gamma[k]   = 100 * sum over f of r[k, f] / sum over k and f of r[k, f]
+
+    Without a time axis there is one k, and for one unit and ``scale=None`` this is ``100 * g[j]**2 / sum of g**2``.
+    ``Definition(lags="current")`` takes ``q[f] = r[0, f]``, the newest step only. If every derivative is 0 at a
+    sample, so are its shares.
+
+    Source: sections 2.4 (lambda0) and 2.5, last line (gamma), of Horel, Mison, Xiong, Giesecke, Mangu (2018),
+    *Sensitivity based Neural Networks Explanations*, arXiv 1812.01029.
+
+    An explanation is made by `explain` and never changes; it keeps the rows and their derivatives.
+
+    Attributes:
+        gradients: Derivatives, raw and signed, in output per input and in the input's order of time, shape
+            (num_samples, num_units, *input_shape).
+        predictions: What was differentiated, shape (num_samples, num_units).
+        units: Names of the units, shape (num_units,).
+        x: The explained rows, shape (num_samples, *input_shape).
+        definition: The `Definition` it was made with.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.set_weights([np.array([[3.0], [-1.0]]), np.array([0.5])])
+    >>> explanation = ks.explain(model, [[0.0, 0.0], [2.0, 2.0]], feature_names=["a", "b"])
+    >>> explanation
+    <Explanation of 2 samples by 2 features>
+    >>> explanation.features.to_dict("list")  # 9 : 1
+    {'a': [90.0, 90.0], 'b': [10.0, 10.0]}
+    >>> explanation.predictions.ravel().tolist()
+    [0.5, 4.5]
+    """
+
+    def __init__(
+        self,
+        derivatives: Derivatives,
+        rows: Rows,
+        *,
+        units: tuple[str, ...],
+        scale: Array,
+        definition: Definition,
+        frame: pd.DataFrame | None,
+    ) -> None:
+        self.gradients: Array = derivatives.gradients
+        self.predictions: Array = derivatives.predictions
+        self.units = units
+        self.definition = definition
+        self._steps, self._valid = derivatives.steps, derivatives.valid
+        self.x = rows.entries.astype(rows.dtype)
+        self._features = rows.features
+        self._num_lags = rows.num_lags
+        self._scale = scale
+        self._index = pd.RangeIndex(len(self), name="sample") if frame is None else frame.index
+        self._columns = columns_of(frame)
+
+    def __len__(self) -> int:
+        """How many samples are explained."""
+        return len(self.predictions)
+
+    def __repr__(self) -> str:
+        lags = f" and {self._num_lags} lags" if self._num_lags else ""
+        units = f", {len(self.units)} units together" if len(self.units) > 1 else ""
+        return f"<Explanation of {len(self):,} samples by {len(self._features.names):,} features{lags}{units}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture of the first sample, and the largest shares of the first ten."""
+        from keras_sensitivity import plots
+
+        largest = self.features.mean().sort_values(ascending=False, kind="stable").index[:10]
+        table = self.features.iloc[:10][list(largest)].round(1)
+        return plots.html(self.plot, repr(self)[1:-1], table, note="shares of the first samples, percent")
+
+    @property
+    def features(self) -> pd.DataFrame:
+        """Share of each feature (lambda0), percent, shape (num_samples, num_features); each row sums to 100.
+
+        The index is that of x, if x is a DataFrame.
+        """
+        return pd.DataFrame(shares(self._squares), index=self._index, columns=list(self._features.names))
+
+    @property
+    def lags(self) -> pd.DataFrame | None:
+        """Share of each lag (gamma), percent, shape (num_samples, num_lags); rows sum to 100. None without a time axis.
+
+        A lag that a row has not, because it is masked there, has 0.
+        """
+        if self._num_lags is None:
+            return None
+        columns = pd.RangeIndex(self._num_lags, name="lag")
+        return pd.DataFrame(shares(self._by_lag.sum(axis=2)), index=self._index, columns=columns)
+
+    def by_lag(self, sample: int = 0) -> pd.DataFrame | None:
+        """The r[k, f] of one sample, shape (num_lags, num_features), in output (per input for ``scale=None``).
+
+        Of a single unit it has the sign of the derivative, but for groups. None without a time axis.
+
+        Raises:
+            ValueError: If there is no such sample.
+        """
+        _checks.sample(sample, len(self))
+        if self._num_lags is None:
+            return None
+        sizes = self._by_lag[sample]
+        if len(self.units) == 1:
+            signs = self._features.sum(np.sign(self._scaled([sample])[0, 0]))
+            sizes = sizes * np.where(self._features.are_columns, signs, 1)
+        index = pd.RangeIndex(self._num_lags, name="lag")
+        return pd.DataFrame(sizes, index=index, columns=list(self._features.names))
+
+    def values(self, sample: int = 0) -> dict[str, float]:
+        """The values of the features that are single columns of a table, by name; without them for other inputs."""
+        if self.x.ndim > 2 or self._num_lags is not None:
+            return {}
+        alone = self._features.are_columns[list(self._features.membership)]
+        columns = zip(self._features.columns, self.x[sample], alone, strict=True)
+        return {name: float(value) for name, value, is_alone in columns if is_alone}
+
+    def newest_image(self, sample: int = 0) -> Array:
+        """The image of one sample, of a sequence of images the newest, shape (height, width, channels)."""
+        return np.asarray(self.x[sample] if self._num_lags is None else self.x[sample, self._steps[sample, 0]])
+
+    @property
+    def map(self) -> Array | None:
+        """Share of each entry of an image, percent, shape (num_samples, height, width, channels); else None.
+
+        Of a sequence of images, all steps together.
+        """
+        if not self._is_image:
+            return None
+        entries = np.sqrt(self._entry_squares).mean(axis=1) ** 2
+        return shares(entries).reshape(-1, *self.x.shape[-3:])
+
+    @property
+    def signs(self) -> pd.DataFrame:
+        """Direction in which each feature moves the output: 1, -1 or 0, shape (num_samples, num_features).
+
+        The sign of the derivative, summed over the lags. NaN for groups, and where there are several units: choose one
+        with `of_unit`.
+        """
+        known = self._features.are_columns & (len(self.units) == 1)
+        sums = np.sign(self._features.sum(self._scaled(slice(None)).sum(axis=2)[:, 0]))
+        signs = np.where(known, sums, np.nan)
+        return pd.DataFrame(signs, index=self._index, columns=list(self._features.names))
+
+    def approximate(self, x_near: Any) -> Array:
+        """The predictions at rows near the explained ones, to first order, shape (num_samples, num_units).
+
+            f(x_near) ~ f(x) + sum over all entries of g * (x_near - x)
+
+        Source: the expansion of section 2.4 of the paper. The error falls with the square of the distance.
+
+        Args:
+            x_near: One row for each explained one, of the shape of x; or any number of rows, if one is explained.
+
+        Raises:
+            ValueError: If the rows do not fit those that were explained.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.set_weights([np.array([[3.0], [-1.0]]), np.array([0.5])])
+        >>> ks.explain(model, [[1.0, 1.0]], definition=ks.PAPER).approximate([[2.0, 1.0], [2.0, 2.0]]).tolist()
+        [[5.5], [4.5]]
+        """
+        columns, values = as_array(x_near)
+        _checks.same_columns("x_near", columns, self._columns)
+        _checks.near(values.shape, self.x.shape)
+        moves = (values - self.x).reshape(-1, 1, self.x[0].size)
+        slopes = self.gradients.reshape(len(self), len(self.units), -1)
+        return np.asarray(self.predictions + (slopes * moves).sum(axis=2))
+
+    def of_unit(self, unit: int | str) -> Explanation:
+        """The explanation of one unit alone, by its index or name.
+
+        Raises:
+            ValueError: If there is no such unit.
+        """
+        position = _checks.member("unit", unit, self.units)
+        chosen = copy.copy(self)
+        chosen.gradients = self.gradients[:, position : position + 1]
+        chosen.predictions = self.predictions[:, position : position + 1]
+        chosen.units = (self.units[position],)
+        return chosen
+
+    def plot(self, sample: int = 0, unit: int | str | None = None, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw one sample: bars, for sequences lags by features, for images an overlay.
+
+        Args:
+            sample: Position of the row, from 0.
+            unit: One unit alone, by its index or name; only then have bars and lags a sign. None: all together.
+            ax: Axes to draw on; None: new ones.
+            options: For `plots.local_bars`, `plots.local_heat_map` or `plots.image_overlay`.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: If there is no such sample or unit.
+        """
+        from keras_sensitivity import plots
+
+        _checks.sample(sample, len(self))
+        one = self if unit is None else self.of_unit(unit)
+        draw: Callable[..., Axes] = plots.local_bars if self._num_lags is None else plots.local_heat_map
+        if self._is_image:
+            draw = plots.image_overlay
+        return draw(one, sample, ax=ax, **options)
+
+    # --- what the rest is derived from ------------------------------------------------------------------------------
+
+    @property
+    def _is_image(self) -> bool:
+        """Whether a row, or a step of it, is an image."""
+        return self.x.ndim - (self._num_lags is not None) == 4
+
+    def _scaled(self, samples: slice | list[int]) -> Array:
+        """s[j] * g[u, k, j], 0 where a lag does not exist, shape (num_samples, num_units, num_lags, num_columns)."""
+        steps, valid = self._steps[samples], self._valid[samples]
+        g = self.gradients[samples]
+        g = g.reshape(*g.shape[:2], steps.shape[1], -1)
+        by_lag = np.take_along_axis(g, steps[:, None, :, None], axis=2)
+        return np.asarray(by_lag * valid[:, None, :, None] * self._scale)
+
+    @functools.cached_property
+    def _entry_squares(self) -> Array:
+        """Sum over u of (s[j] * g[u, k, j])**2, shape (num_samples, num_lags, num_columns); a block at a time."""
+        squares = np.empty((*self._steps.shape, len(self._scale)))
+        for start in range(0, len(self), BLOCK):
+            block = slice(start, start + BLOCK)
+            squares[block] = np.square(self._scaled(block)).sum(axis=1)
+        return squares
+
+    @functools.cached_property
+    def _by_lag(self) -> Array:
+        """The r[k, f] of the class docstring, shape (num_samples, num_lags, num_features)."""
+        return np.sqrt(self._features.sum(self._entry_squares))
+
+    @functools.cached_property
+    def _squares(self) -> Array:
+        """The q[f]**2 of the class docstring, shape (num_samples, num_features)."""
+        by_lag = self._by_lag
+        return np.asarray((by_lag.mean(axis=1) if self.definition.lags == "all" else by_lag[:, 0]) ** 2)
+
+    def _warn_of_zeros(self) -> None:
+        """Warn, once, of rows without any share."""
+        empty = np.flatnonzero(~self._squares.any(axis=1))
+        if len(empty) and not self._scale.any():
+            _checks.constant()
+        elif len(empty):
+            _checks.flat_rows(empty.tolist(), len(self))
+
+
+class ExplainMixin:
+    """Makes `explain` and `measure` methods of a model class.
+
+    It stands before `keras.Model` among the bases and has no ``__init__``, so it works with Sequential, functional and
+    subclassed models, and with their saving and cloning. A model whose class is not yours, or that was loaded, is
+    passed to the functions instead: ``ks.explain(model, x)``.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> @keras.saving.register_keras_serializable(package="docs")
+    ... class Forecaster(ks.ExplainMixin, keras.Model):
+    ...     pass
+    >>> inputs = keras.Input((2,))
+    >>> model = Forecaster(inputs, keras.layers.Dense(1)(inputs))
+    >>> model.explain(np.eye(2)).features.sum(axis=1).round(3).tolist()
+    [100.0, 100.0]
+    >>> model.measure(np.eye(2)).num_samples
+    2
+    """
+
+    explain = explain
+    measure = measure

@@ -1,0 +1,97 @@
+"""What all pictures share: colours, plain axes, the words of numbers and names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+    from keras_sensitivity.explanation import Explanation
+
+__all__: list[str] = []
+
+BLUE, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#9A9A9A", "#222222"
+EMPHASIS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00")
+
+# Cells of a map that are at least this part of the largest are marked where they are negative.
+MARKED_PART = 0.02
+
+
+def new_axes(width: float, height: float) -> Axes:
+    """Axes on a new figure of the given size in inches."""
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def plain(ax: Axes) -> None:
+    """No frame but the axes themselves, and a quiet grid along the values."""
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="x" if ax.yaxis_inverted() else "y", color="#E4E4E4", linewidth=0.8)
+    ax.set_axisbelow(True)
+
+
+def percent(value: float) -> str:
+    """At least two digits, so that a small importance is not rounded to nothing.
+
+    >>> percent(45.24), percent(0.226), percent(0)
+    ('45.2 %', '0.23 %', '0 %')
+    """
+    return "0 %" if value == 0 else f"{value:.1f} %" if value >= 1 else f"{value:.2g} %"
+
+
+def short(name: object, most: int = 32) -> str:
+    """A long name with its middle left out.
+
+    >>> short("annual_income_after_taxes_and_transfers")
+    'annual_income_a…es_and_transfers'
+    """
+    text = str(name)
+    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
+
+
+def title(explanation: Explanation, sample: int) -> str:
+    """Which sample is drawn, and what was predicted for it."""
+    predictions = explanation.predictions[sample]
+    largest = int(predictions.argmax())
+    which = "output" if len(predictions) == 1 else "largest output"
+    name = explanation.features.index[sample]
+    return f"sample {name}: {which} {explanation.units[largest]} = {predictions[largest]:.4g}"
+
+
+def rows_of_cells(
+    ax: Axes,
+    cells: pd.DataFrame,
+    *,
+    label: str,
+    extent: tuple[float, float, float, float] | None = None,
+    signed: bool = False,
+) -> AxesImage:
+    """Draw a table as colours, a row of the table as a row of the picture, with its name and a colour bar.
+
+    From white (none) to dark blue (the largest). Signed cells from orange (the most negative) over white to blue; a
+    minus marks the negative ones, for eyes and printers that do not tell the colours apart.
+    """
+    values = cells.to_numpy(dtype=float)
+    reach = max(float(np.nanmax(np.abs(values), initial=0.0)), np.finfo(float).tiny)
+    options: dict[str, Any] = {"cmap": "Blues", "vmin": 0, "vmax": reach}
+    if signed:
+        from matplotlib.colors import LinearSegmentedColormap
+
+        options["cmap"] = LinearSegmentedColormap.from_list("signed", [ORANGE, "white", BLUE])
+        options["vmin"] = -reach
+    image = ax.imshow(values, aspect="auto", interpolation="nearest", extent=extent, **options)
+    left, right, bottom, top = image.get_extent()
+    height, width = values.shape
+    for row, column in np.argwhere(values < -MARKED_PART * reach):
+        place = left + (column + 0.5) * (right - left) / width, top + (row + 0.5) * (bottom - top) / height
+        ax.text(*place, "\N{MINUS SIGN}", ha="center", va="center", fontsize=8, color=INK)
+    ax.set(yticks=range(height), yticklabels=[short(name) for name in cells.index])
+    ax.tick_params(axis="y", length=0)
+    ax.figure.colorbar(image, ax=ax, label=label)
+    return image

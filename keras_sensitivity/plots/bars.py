@@ -1,0 +1,113 @@
+"""Bars: the ranking of the features, and the shares of one sample."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_sensitivity.plots._style import BLUE, GREY, INK, ORANGE, new_axes, percent, plain, short, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from keras_sensitivity.explanation import Explanation
+    from keras_sensitivity.importance import Importance
+
+__all__ = ["local_bars", "ranking"]
+
+
+def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) -> Axes:
+    """Bars of the ``top`` features, the most important above, with standard errors, and one bar for the rest.
+
+    Args:
+        importance: What to draw.
+        ax: Axes to draw on; None: new ones.
+        top: Bars at the most.
+
+    Returns:
+        The axes: horizontal bars in percent, in the order of their rank, with their values written behind them.
+    """
+    table = importance.table.sort_values("rank")
+    shown, rest = table.iloc[:top], table.iloc[top:]
+    labels = [short(name) for name in shown.index]
+    values, errors = list(shown["importance"]), list(shown["standard_error"])
+    if len(rest):
+        labels.append(f"the other {len(rest):,}")
+        values.append(rest["importance"].sum())
+        errors.append(np.nan)
+    ax = new_axes(6.4, 1.0 + 0.27 * len(labels)) if ax is None else ax
+    places = range(len(labels))
+    colours = [BLUE] * len(shown) + [GREY] * (len(labels) - len(shown))
+    ax.barh(places, values, height=0.72, color=colours)
+    ax.errorbar(values, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
+    reach = np.nan_to_num(errors)
+    widest = max(*(value + error for value, error in zip(values, reach, strict=True)), 1e-9)
+    for place, value, error in zip(places, values, reach, strict=True):
+        ax.text(value + error + 0.012 * widest, place, percent(value), va="center", fontsize=9, color=INK)
+    ax.set(
+        yticks=places,
+        yticklabels=labels,
+        xlim=(0, 1.14 * widest),
+        xlabel="importance, % (whiskers: ± 1 standard error)",
+    )
+    ax.invert_yaxis()
+    ax.tick_params(axis="y", length=0)
+    plain(ax)
+    return ax
+
+
+def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None, *, top: int = 20) -> Axes:
+    """Bars of the shares of one sample, the largest above, and one bar for the rest.
+
+    Args:
+        explanation: What to draw. Of one unit (see `Explanation.of_unit`), bars to the left are features whose higher
+            value lowers the output; of several units together, and of groups, no bar has a direction.
+        sample: Position of the row, from 0.
+        ax: Axes to draw on; None: new ones.
+        top: Bars at the most.
+
+    Returns:
+        The axes: horizontal bars in percent; the names are followed by the values of the features.
+    """
+    shares = explanation.features.iloc[sample].sort_values(ascending=False, kind="stable")
+    shown, rest = shares[:top], shares[top:]
+    signs = explanation.signs.iloc[sample][shown.index]
+    given = explanation.values(sample)
+    labels = [f"{short(name)} = {given[name]:.4g}" if name in given else short(name) for name in shown.index]
+    lengths = list(shown * signs.replace(0, 1).fillna(1))
+    colours = [ORANGE if sign < 0 else BLUE if sign > 0 else GREY for sign in signs]
+    if signs.isna().all():
+        colours = [BLUE] * len(shown)
+    if len(rest):
+        labels.append(f"the other {len(rest):,}")
+        lengths.append(rest.sum())
+        colours.append(GREY)
+    ax = new_axes(6.4, 1.3 + 0.27 * len(labels)) if ax is None else ax
+    ax.barh(range(len(labels)), lengths, height=0.72, color=colours)
+    widest = max(float(np.abs(lengths).max()), 1e-9)
+    for place, length in enumerate(lengths):
+        side = -1 if length < 0 else 1
+        ax.text(length + 0.012 * side * widest, place, percent(abs(length)), va="center",
+                ha="right" if side < 0 else "left", fontsize=9, color=INK)  # fmt: skip
+    left = 1.2 * widest if min(lengths) < 0 else 0.0
+    ax.axvline(0, color=INK, linewidth=0.8)
+    ax.set(
+        yticks=range(len(labels)),
+        yticklabels=labels,
+        xlim=(-left, 1.2 * widest if max(lengths) > 0 else 0.1 * widest),
+        xlabel=_direction(explanation),
+        title=title(explanation, sample),
+    )
+    ax.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    ax.invert_yaxis()
+    ax.tick_params(axis="y", length=0)
+    plain(ax)
+    return ax
+
+
+def _direction(explanation: Explanation) -> str:
+    """What the bars are."""
+    if len(explanation.units) > 1:
+        return f"share of the sensitivity of all {len(explanation.units)} outputs, %"
+    return "share of the sensitivity, % (to the left: a higher value lowers the output)"

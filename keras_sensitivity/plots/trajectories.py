@@ -1,0 +1,154 @@
+"""Importances over epochs: lines with names at their ends, or one row of colours a feature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from keras_sensitivity.plots._style import EMPHASIS, GREY, INK, new_axes, percent, plain, rows_of_cells, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["trajectory", "trajectory_heat_map"]
+
+# Points between the centres of two labels.
+LABEL_GAP = 13.0
+
+
+def trajectory(
+    importances: pd.DataFrame,
+    ax: Axes | None = None,
+    *,
+    events: pd.DataFrame | None = None,
+    top: int = 5,
+    log: bool = False,
+) -> Axes:
+    """Lines of the importances over epochs; the most important are coloured and named at their ends.
+
+    Args:
+        importances: `SensitivityCallback.trajectory` or ``lag_trajectory``: index epoch, columns features, percent.
+        ax: Axes to draw on; None: new ones.
+        events: `SensitivityCallback.events`: a cross marks a death, a ring a revival.
+        top: Features that are coloured and named: those most important at the last epoch. The others are grey.
+        log: Whether percents are on a logarithmic scale, on which features near death can be told apart.
+
+    Returns:
+        The axes: epochs to the right, percent upwards; each line has its feature's name as label.
+    """
+    ax = new_axes(7.2, 4.2) if ax is None else ax
+    last = importances.iloc[-1].sort_values(ascending=False, kind="stable")
+    names = list(last.index)  # of features, or numbers of lags
+    colours: dict[Any, str] = {name: EMPHASIS[index % len(EMPHASIS)] for index, name in enumerate(names[:top])}
+    for name in reversed(names):
+        style: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "alpha": 0.7, "zorder": 2}
+        if name in colours:
+            style = {"color": colours[name], "linewidth": 2.2, "zorder": 3}
+        marker = "o" if len(importances) == 1 else None
+        ax.plot(importances.index, importances[name], label=str(name), marker=marker, **style)
+    ax.set(xlabel="epoch", ylabel="importance, %")
+    ax.locator_params(axis="x", integer=True)
+    ax.margins(x=0.01)
+    if log:
+        ax.set_yscale("log")
+    else:
+        ax.set_ylim(0, max(1.06 * float(importances.max().max()), 1e-9))
+    plain(ax)
+    _label_ends(ax, last[:top], colours)
+    if events is not None and len(events):
+        _mark_events(ax, events[events["feature"].isin(importances.columns)])
+    return ax
+
+
+def trajectory_heat_map(importances: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
+    """The importances over epochs as colours, a row a feature: legible where the lines of many would cross.
+
+    Args:
+        importances: `SensitivityCallback.trajectory` or ``lag_trajectory``: index epoch, columns features, percent.
+        ax: Axes to draw on; None: new ones.
+        top: Rows at the most: those most important at the last epoch, the first above; one more row has the rest.
+
+    Returns:
+        The axes: epochs to the right, percent from white (none) to dark blue (the largest).
+    """
+    ranked = importances[importances.iloc[-1].sort_values(ascending=False, kind="stable").index].T
+    shown, rest = ranked[:top].copy(), ranked[top:]
+    if len(rest):
+        shown.loc[f"the other {len(rest):,}"] = rest.sum()
+    ax = new_axes(7.2, 1.4 + 0.3 * len(shown)) if ax is None else ax
+    rows_of_cells(ax, shown, label="importance, %")
+    # Looks need not be evenly spaced, so each cell is numbered by its epoch.
+    ax.xaxis.set_major_formatter(lambda place, _: _at(importances.index, place))
+    ax.locator_params(axis="x", integer=True)
+    ax.set_xlabel("epoch")
+    return ax
+
+
+def _at(epochs: pd.Index[Any], place: float) -> str:
+    """The epoch of the cell at this place, or nothing between and beyond them."""
+    return str(epochs[int(place)]) if place == int(place) and 0 <= place < len(epochs) else ""
+
+
+def _mark_events(ax: Axes, events: pd.DataFrame) -> None:
+    """A cross at each death, a ring at each revival, and a legend above the axes that says so."""
+    marks = {}
+    for kind, marker, face in (("died", "x", INK), ("revived", "o", "none")):
+        chosen = events[events["event"] == kind]
+        if len(chosen):
+            marks[kind] = ax.scatter(
+                chosen["epoch"], chosen["importance"], marker=marker, s=28, c=face,
+                edgecolors=None if marker == "x" else INK, linewidths=1.2, zorder=4, clip_on=False,
+            )  # fmt: skip
+    ax.legend(marks.values(), marks.keys(), frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2,
+              borderaxespad=0.2, handletextpad=0.1, columnspacing=1)  # fmt: skip
+
+
+def _label_ends(ax: Axes, values: pd.Series[float], colours: dict[Any, str]) -> None:
+    """Names behind the ends of the lines, moved apart where they would overlap, with a thread to the end."""
+    to_points = 72 / ax.figure.dpi
+    heights = [ax.transData.transform((0, value))[1] * to_points for value in values]
+    low = ax.transAxes.transform((0, 0))[1] * to_points
+    right = ax.get_xlim()[1]
+    for (name, value), height, place in zip(values.items(), heights, _apart(heights, LABEL_GAP, low), strict=True):
+        colour = colours[name]
+        ax.annotate(
+            f"{short(name)}  {percent(value)}",
+            xy=(right, value),
+            xytext=(14, place - height),
+            textcoords="offset points",
+            fontsize=9,
+            color=colour,
+            fontweight="bold",
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.8,
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def _apart(heights: list[float], gap: float, low: float) -> list[float]:
+    """Heights at least ``gap`` apart, for descending ones; labels that would overlap share out around their centre.
+
+    >>> _apart([50.0, 12.0, 10.0], gap=10, low=0)
+    [50.0, 16.0, 6.0]
+    """
+    pools: list[tuple[float, int]] = []  # centre and size, the lowest first
+
+    def bottom(pool: tuple[float, int]) -> float:
+        return pool[0] - gap * (pool[1] - 1) / 2
+
+    for height in reversed(heights):
+        pools.append((height, 1))
+        while len(pools) > 1 and bottom(pools[-1]) < 2 * pools[-2][0] - bottom(pools[-2]) + gap:
+            (upper, many), (lower, few) = pools.pop(), pools.pop()
+            size = many + few
+            centre = (upper * many + lower * few) / size
+            pools.append((max(centre, low + gap * (size - 1) / 2), size))
+    return [bottom(pool) + gap * index for pool in pools for index in range(pool[1])][::-1]
