@@ -322,6 +322,8 @@ class Explanation:
         """
         position = _checks.member("unit", unit, self.units)
         chosen = copy.copy(self)
+        for derived in ("_entry_squares", "_by_lag", "_squares"):
+            vars(chosen).pop(derived, None)  # kept from all units
         chosen.gradients = self.gradients[:, position : position + 1]
         chosen.predictions = self.predictions[:, position : position + 1]
         chosen.units = (self.units[position],)

@@ -110,13 +110,14 @@ def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str])
             _image("explanations/overview", overview, 2.2 + 0.2 * count, width=2.4 + 0.3 * columns)
         else:
             overlays = functools.partial(plots.overlays, explanation, most=MOST_SAMPLES)
-            _image("explanations/overview", overlays, 1.0 + 0.8 * -(-count // 10), width=9.0)
+            _image("explanations/overview", overlays, 0.8 * -(-count // 5))
         for sample in range(count):
             first = sample - sample % SAMPLES_IN_GROUP
-            tag = f"samples {first} to {min(first + SAMPLES_IN_GROUP, count) - 1}/{sample}"
+            group = f"samples {first} to {min(first + SAMPLES_IN_GROUP, count) - 1}"
             height = 4.0 if explanation.map is not None else 1.3 + 0.27 * columns
-            _image(tag, functools.partial(explanation.plot, sample), height)
-            tf.summary.text(tag, _sample_markdown(explanation, sample))
+            _image(f"{group}/{sample}", functools.partial(explanation.plot, sample), height)
+            # A tag belongs to one tab only.
+            tf.summary.text(f"{group}/table {sample}", _sample_markdown(explanation, sample))
 
 
 def _image(tag: str, draw: Callable[..., Any], height: float, width: float = WIDTH) -> None:

@@ -167,5 +167,216 @@ def test_heat_map_draws_each_lag_and_feature_where_its_axes_say(lagged):
 def test_without_lags_there_is_nothing_to_draw():
     importance = ks.measure(zoo.build("linear"), zoo.rows())
     for plot in (plots.lag_profile, plots.heat_map):
-        with pytest.raises(ValueError, match="This importance has no lags"):
+        with pytest.raises(ValueError, match="There are no lags to draw"):
             plot(importance)
+
+
+# --- one sample -----------------------------------------------------------------------------------------------------
+
+
+def explained(weights, x, **options):
+    import keras
+
+    model = keras.Sequential([keras.Input((len(weights),)), keras.layers.Dense(np.shape(weights)[1])])
+    model.set_weights([np.asarray(weights, "float32"), np.zeros(np.shape(weights)[1])])
+    return ks.explain(model, x, definition=ks.Definition(scale=None), **options)
+
+
+def labels_of(ax):
+    return [label.get_text() for label in ax.get_yticklabels()]
+
+
+def test_local_bars_point_where_the_output_goes():
+    x = np.array([[0.5, 2.0, -1.0], [1.0, 1.0, 1.0]])
+    ax = explained([[1.0], [-3.0], [2.0]], x, feature_names=["a", "b", "c"]).plot(0)
+    assert labels_of(ax) == ["b = 2", "c = -1", "a = 0.5"]
+    np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [-900 / 14, 400 / 14, 100 / 14], rtol=1e-5)
+    assert texts(ax) == ["64.3 %", "28.6 %", "7.1 %"]
+    assert ax.get_title() == "sample 0: output 0 = -7.5"
+    assert "lowers the output" in ax.get_xlabel()
+    left, right = ax.get_xlim()
+    assert left < -900 / 14 < 400 / 14 < right
+
+
+def test_local_bars_of_several_units_have_no_direction():
+    explanation = explained([[1.0, -2.0], [-3.0, 0.0]], np.eye(2))
+    ax = explanation.plot(1)
+    np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [900 / 14, 500 / 14], rtol=1e-5)
+    assert ax.get_title() == "sample 1: largest output 1 = 0"
+    assert "all 2 outputs" in ax.get_xlabel()
+    one = explanation.plot(1, unit=0)
+    np.testing.assert_allclose([bar.get_width() for bar in one.patches], [-90, 10], rtol=1e-5)
+
+
+def test_local_bars_of_groups_are_grey_and_without_value():
+    ax = explained([[1.0], [-3.0], [2.0]], np.eye(3), groups={"both": ["x1", "x2"]}).plot()
+    assert labels_of(ax) == ["both", "x0 = 1"]
+    assert ax.patches[0].get_width() > 0
+    assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()
+
+
+def test_local_bars_of_200_features_end_in_the_rest(rng):
+    ax = explained(rng.normal(size=(200, 1)), rng.normal(size=(2, 200))).plot(0, top=10)
+    assert labels_of(ax)[-1] == "the other 190"
+    assert sum(abs(bar.get_width()) for bar in ax.patches) == pytest.approx(100)
+    # The bar of the rest leaves the axes; the others fill them.
+    assert abs(ax.patches[0].get_width()) > 0.3 * np.ptp(ax.get_xlim()) / 2
+    assert texts(ax)[-1].startswith(f"{ax.patches[-1].get_width():.1f} %")
+
+
+@pytest.fixture
+def sequence():
+    """One row of 4 steps and 3 features through a linear model: its derivatives by lag are the weights, reversed."""
+    import keras
+
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    weights = np.arange(12.0).reshape(4, 3) * [1, -1, 1]
+    model.set_weights([weights.reshape(12, 1), np.zeros(1)])
+    return ks.explain(model, np.ones((2, 4, 3)), definition=ks.Definition(scale=None)), weights[::-1]
+
+
+def cell(ax, lag, name):
+    """What is seen at the place of a lag and a feature, through the image's own coordinates."""
+    (image,) = ax.images
+    left, right, bottom, top = image.get_extent()
+    height, width = image.get_array().shape
+    column = int((lag - left) / (right - left) * width)
+    row = int((labels_of(ax).index(name) - top) / (bottom - top) * height)
+    return image.get_array()[row, column]
+
+
+def test_local_heat_map_has_signs_and_marks_them(sequence):
+    explanation, weights = sequence
+    ax = explanation.plot(1)
+    assert labels_of(ax) == ["x2", "x1", "x0"]
+    for name in labels_of(ax):
+        for lag in range(4):
+            expected = 100 * weights[lag, int(name[1])] / np.abs(weights).sum()
+            assert cell(ax, lag, name) == pytest.approx(expected, rel=1e-5)
+    assert {(round(text.get_position()[0]), round(text.get_position()[1])) for text in ax.texts} == {
+        (lag, labels_of(ax).index("x1")) for lag in range(4)
+    }
+    low, high = ax.images[0].get_clim()
+    assert low == -high  # white is 0
+
+
+def test_the_rest_of_a_heat_map_is_told_in_words(sequence):
+    explanation, weights = sequence
+    ax = explanation.plot(0, top=2)
+    share = 100 * np.abs(weights[:, 0]).sum() / np.abs(weights).sum()
+    assert labels_of(ax) == ["x2", "x1", f"the other 1: {share:.1f} %"]
+    assert np.ma.getmaskarray(ax.images[0].get_array())[2].all()
+
+
+def test_local_heat_map_needs_lags():
+    with pytest.raises(ValueError, match="There are no lags to draw"):
+        plots.local_heat_map(explained([[1.0]], [[1.0], [2.0]]))
+
+
+def test_trajectory_heat_map_draws_the_last_most_important_first():
+    frame = trajectory(30, epochs=4)
+    frame.index = pd.Index([0, 5, 10, 13], name="epoch")
+    ax = plots.trajectory_heat_map(frame, top=3)
+    ranked = frame.iloc[-1].sort_values(ascending=False)
+    assert labels_of(ax)[:3] == list(ranked.index[:3])
+    assert labels_of(ax)[3] == f"the other 27: {ranked[3:].sum():.1f} %"
+    np.testing.assert_allclose(ax.images[0].get_array()[:3], frame[ranked.index[:3]].T)
+    ax.figure.canvas.draw()
+    epochs = [label.get_text() for label in ax.get_xticklabels() if label.get_text()]
+    assert set(epochs) <= {"0", "5", "10", "13"}
+    assert "0" in epochs
+
+
+def test_overview_has_a_row_a_sample(rng):
+    explanation = explained(rng.normal(size=(30, 1)), rng.normal(size=(60, 30)))
+    ax = plots.overview(explanation, top=4, most=7)
+    assert labels_of(ax) == [str(sample) for sample in range(7)]
+    names = [label.get_text() for label in ax.get_xticklabels()]
+    shares = explanation.features[:7]
+    assert names[:4] == list(shares.mean().nlargest(4).index)
+    assert names[4].startswith("the other 26: ")
+    np.testing.assert_allclose(ax.images[0].get_array()[:, :4], shares[names[:4]])
+
+
+# --- images ---------------------------------------------------------------------------------------------------------
+
+
+def pictured(shape, rng):
+    import keras
+
+    model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1)])
+    x = rng.random((3, *shape))
+    return model, x
+
+
+def test_image_map_draws_percent_of_each_pixel(rng):
+    model, x = pictured((4, 6, 2), rng)
+    importance = ks.measure(model, x)
+    ax = importance.plot()
+    np.testing.assert_allclose(ax.images[0].get_array(), importance.map.sum(axis=-1))
+    assert ax.images[0].get_array().sum() == pytest.approx(100)
+
+
+def test_image_overlay_draws_discs_whose_areas_are_shares(rng):
+    model, x = pictured((4, 6, 2), rng)
+    explanation = ks.explain(model, x)
+    ax = explanation.plot(2)
+    pixels = explanation.map[2].sum(axis=-1)
+    (discs,) = ax.collections
+    places = [tuple(place) for place in discs.get_offsets().astype(int)]
+    drawn = [pixels[row, column] for column, row in places]
+    np.testing.assert_allclose(discs.get_array(), drawn)
+    areas = (2 * discs._widths) ** 2
+    np.testing.assert_allclose(areas / areas.max(), drawn / pixels.max())
+    assert 2 * discs._widths.max() < 1  # a disc stays on its pixel
+    grey = ax.images[0].get_array()
+    brightness = x[2].mean(axis=-1)
+    assert np.corrcoef(grey.ravel(), brightness.ravel())[0, 1] == pytest.approx(1)
+
+
+def test_a_large_image_is_cut_into_blocks(rng):
+    model, x = pictured((70, 50, 1), rng)
+    explanation = ks.explain(model, x)
+    (discs,) = explanation.plot(0).collections
+    pixels = explanation.map[0][..., 0]
+    block = pixels[:3, :3].sum()
+    at_corner = np.flatnonzero((discs.get_offsets() == [1, 1]).all(axis=1))
+    assert discs.get_array()[at_corner] == pytest.approx(block)
+    assert len(discs.get_array()) <= 24 * 17
+
+
+def test_overlays_show_every_picture_beside_the_others(rng):
+    model, x = pictured((4, 4, 1), rng)
+    explanation = ks.explain(model, np.concatenate([x] * 4))
+    ax = plots.overlays(explanation)
+    assert ax.images[0].get_array().shape == (3 * 6, 5 * 6)  # 12 pictures, five in a row
+    (discs,) = ax.collections
+    assert discs.get_array().max() == pytest.approx(100)
+
+
+@pytest.mark.parametrize("draw", [plots.image_overlay, plots.overlays])
+def test_without_images_there_is_no_map_to_draw(draw):
+    with pytest.raises(ValueError, match="There is no map to draw"):
+        draw(explained([[1.0]], [[1.0], [2.0]]))
+    with pytest.raises(ValueError, match="There is no map to draw"):
+        plots.image_map(ks.measure(zoo.build("linear"), zoo.rows()))
+
+
+# --- notebooks ------------------------------------------------------------------------------------------------------
+
+
+def test_notebooks_show_a_picture_and_a_table(sequence, rng):
+    model, x = pictured((4, 6, 2), rng)
+    results = [
+        ks.measure(zoo.build("linear"), zoo.rows(), feature_names=["<b>", *"abcd"]),
+        ks.measure(model, x),
+        ks.explain(zoo.build("linear"), zoo.rows(3)),
+        ks.explain(model, x),
+        sequence[0],
+    ]
+    for result in results:
+        page = result._repr_html_()
+        assert 'src="data:image/png;base64,' in page
+        assert "<table" in page
+        assert "<b>" not in page.replace("<b>", "", 1)  # names are escaped
+    assert plt.get_fignums() == []  # no figure is left open

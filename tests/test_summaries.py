@@ -123,3 +123,39 @@ def test_nothing_is_written_without_a_log_dir(tmp_path, monkeypatch):
     x = zoo.rows()
     fit([ks.SensitivityCallback(x)], x, epochs=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_explanations_are_written_in_groups_of_ten(tmp_path):
+    x = pd.DataFrame(zoo.rows(60), columns=["a|b", "b", "c", "d", "e"])
+    explanation = ks.explain(zoo.build("linear"), x, log_dir=tmp_path)
+    events = read(tmp_path / "explanations")
+    tags = events.Tags()["tensors"]
+    pictures = [tag for tag in tags if plugin(events, tag) == "images"]
+    assert len(pictures) == 50 + 1  # the first 50, and all of them together
+    assert {tag.split("/")[0] for tag in tags} == {
+        "explanations", *(f"samples {first} to {first + 9}" for first in range(0, 50, 10))
+    }  # fmt: skip
+    text = values(events, "samples 10 to 19/table 13")[0].item().decode()
+    first = explanation.features.iloc[13].idxmax()
+    share, value = explanation.features.iloc[13].max(), x[first].iloc[13]
+    effect = "raises" if explanation.signs[first].iloc[13] > 0 else "lowers"
+    escaped = first.replace("|", "\\|")
+    assert text.splitlines()[0] == f"output 0: {explanation.predictions[13, 0]:.4g}"
+    assert f"| {escaped} | {value:.4g} | {share:.2f} | {effect} the output |" in text
+
+
+@pytest.mark.parametrize("shape", [(6, 3), (5, 4, 1), (3, 4, 4, 1)])
+def test_explanations_of_sequences_and_images(rng, tmp_path, shape):
+    model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(2)])
+    ks.explain(model, rng.normal(size=(3, *shape)), log_dir=tmp_path)
+    events = read(tmp_path / "explanations")
+    tags = [tag for tag in events.Tags()["tensors"] if plugin(events, tag) == "images"]
+    assert sorted(tags) == ["explanations/overview", *(f"samples 0 to 2/{sample}" for sample in range(3))]
+
+
+def test_the_map_of_images_is_written(rng, tmp_path):
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    x = rng.normal(size=(20, 4, 4, 1))
+    model.fit(x, x[:, 0, 0], epochs=1, callbacks=[ks.SensitivityCallback(x, log_dir=tmp_path)], verbose=0)
+    assert plugin(read(tmp_path / "sensitivity"), "map") == "images"

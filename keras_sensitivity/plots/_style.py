@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
-BLUE, ORANGE, GREY, INK = "#0072B2", "#D55E00", "#9A9A9A", "#222222"
+BLUE, ORANGE, GREY, INK, PALE = "#0072B2", "#D55E00", "#9A9A9A", "#222222", "#E4E4E4"
 EMPHASIS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00")
 
 # Cells of a map that are at least this part of the largest are marked where they are negative.
@@ -32,7 +32,7 @@ def new_axes(width: float, height: float) -> Axes:
 def plain(ax: Axes) -> None:
     """No frame but the axes themselves, and a quiet grid along the values."""
     ax.spines[["top", "right"]].set_visible(False)
-    ax.grid(axis="x" if ax.yaxis_inverted() else "y", color="#E4E4E4", linewidth=0.8)
+    ax.grid(axis="x" if ax.yaxis_inverted() else "y", color=PALE, linewidth=0.8)
     ax.set_axisbelow(True)
 
 
@@ -55,6 +55,15 @@ def short(name: object, most: int = 32) -> str:
     return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
 
 
+def bar_value(ax: Axes, place: float, length: float, text: str, *, end: float) -> None:
+    """The value of a horizontal bar behind its end; of one that leaves the axes at ``end``, inside, with an arrow."""
+    if length > end:
+        ax.text(end, place, f"{text} \N{RIGHTWARDS ARROW} ", va="center", ha="right", fontsize=9, color=INK)
+    else:
+        ax.annotate(text, (length, place), xytext=(-4 if length < 0 else 4, 0), textcoords="offset points",
+                    va="center", ha="right" if length < 0 else "left", fontsize=9, color=INK)  # fmt: skip
+
+
 def title(explanation: Explanation, sample: int) -> str:
     """Which sample is drawn, and what was predicted for it."""
     predictions = explanation.predictions[sample]
@@ -75,17 +84,19 @@ def rows_of_cells(
     """Draw a table as colours, a row of the table as a row of the picture, with its name and a colour bar.
 
     From white (none) to dark blue (the largest). Signed cells from orange (the most negative) over white to blue; a
-    minus marks the negative ones, for eyes and printers that do not tell the colours apart.
+    minus marks the negative ones, for eyes and printers that do not tell the colours apart. Cells that are NaN are
+    grey: the sum of many features would outshine every single one, so it is told by the name of its row.
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+
     values = cells.to_numpy(dtype=float)
     reach = max(float(np.nanmax(np.abs(values), initial=0.0)), np.finfo(float).tiny)
-    options: dict[str, Any] = {"cmap": "Blues", "vmin": 0, "vmax": reach}
-    if signed:
-        from matplotlib.colors import LinearSegmentedColormap
-
-        options["cmap"] = LinearSegmentedColormap.from_list("signed", [ORANGE, "white", BLUE])
-        options["vmin"] = -reach
-    image = ax.imshow(values, aspect="auto", interpolation="nearest", extent=extent, **options)
+    colours = LinearSegmentedColormap.from_list("signed", [ORANGE, "white", BLUE]) if signed else colormaps["Blues"]
+    image = ax.imshow(
+        values, aspect="auto", interpolation="nearest", extent=extent, cmap=colours.with_extremes(bad=PALE),
+        vmin=-reach if signed else 0, vmax=reach,
+    )  # fmt: skip
     left, right, bottom, top = image.get_extent()
     height, width = values.shape
     for row, column in np.argwhere(values < -MARKED_PART * reach):

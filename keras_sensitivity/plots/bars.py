@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_sensitivity.plots._style import BLUE, GREY, INK, ORANGE, new_axes, percent, plain, short, title
+from keras_sensitivity.plots._style import BLUE, GREY, INK, ORANGE, bar_value, new_axes, percent, plain, short, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,8 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
         top: Bars at the most.
 
     Returns:
-        The axes: horizontal bars in percent, in the order of their rank, with their values written behind them.
+        The axes: horizontal bars in percent, in the order of their rank, with their values written behind them. The bar
+        of the rest may be longer than the axes.
     """
     table = importance.table.sort_values("rank")
     shown, rest = table.iloc[:top], table.iloc[top:]
@@ -41,14 +42,14 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
     colours = [BLUE] * len(shown) + [GREY] * (len(labels) - len(shown))
     ax.barh(places, values, height=0.72, color=colours)
     ax.errorbar(values, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
-    reach = np.nan_to_num(errors)
-    widest = max(*(value + error for value, error in zip(values, reach, strict=True)), 1e-9)
-    for place, value, error in zip(places, values, reach, strict=True):
-        ax.text(value + error + 0.012 * widest, place, percent(value), va="center", fontsize=9, color=INK)
+    ends = np.array(values) + np.nan_to_num(errors)
+    end = 1.14 * max(float(ends[: len(shown)].max()), 1e-9)
+    for place, value, reach in zip(places, values, ends, strict=True):
+        bar_value(ax, place, reach, percent(value), end=end)
     ax.set(
         yticks=places,
         yticklabels=labels,
-        xlim=(0, 1.14 * widest),
+        xlim=(0, end),
         xlabel="importance, % (whiskers: ± 1 standard error)",
     )
     ax.invert_yaxis()
@@ -68,7 +69,8 @@ def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None
         top: Bars at the most.
 
     Returns:
-        The axes: horizontal bars in percent; the names are followed by the values of the features.
+        The axes: horizontal bars in percent; the names are followed by the values of the features. The bar
+        of the rest may be longer than the axes.
     """
     shares = explanation.features.iloc[sample].sort_values(ascending=False, kind="stable")
     shown, rest = shares[:top], shares[top:]
@@ -85,17 +87,18 @@ def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None
         colours.append(GREY)
     ax = new_axes(6.4, 1.3 + 0.27 * len(labels)) if ax is None else ax
     ax.barh(range(len(labels)), lengths, height=0.72, color=colours)
-    widest = max(float(np.abs(lengths).max()), 1e-9)
+    named = lengths[: len(shown)]
+    widest = max(float(np.abs(named).max()), 1e-9)
+    # Room for the numbers behind the bars, on the sides that have bars.
+    start = min(named) - 0.34 * widest if min(named) < 0 else 0.0
+    end = max(*named, 0) + 0.2 * widest
     for place, length in enumerate(lengths):
-        side = -1 if length < 0 else 1
-        ax.text(length + 0.012 * side * widest, place, percent(abs(length)), va="center",
-                ha="right" if side < 0 else "left", fontsize=9, color=INK)  # fmt: skip
-    left = 1.2 * widest if min(lengths) < 0 else 0.0
+        bar_value(ax, place, length, percent(abs(length)), end=end)
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.set(
         yticks=range(len(labels)),
         yticklabels=labels,
-        xlim=(-left, 1.2 * widest if max(lengths) > 0 else 0.1 * widest),
+        xlim=(start, end),
         xlabel=_direction(explanation),
         title=title(explanation, sample),
     )
@@ -109,5 +112,5 @@ def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None
 def _direction(explanation: Explanation) -> str:
     """What the bars are."""
     if len(explanation.units) > 1:
-        return f"share of the sensitivity of all {len(explanation.units)} outputs, %"
-    return "share of the sensitivity, % (to the left: a higher value lowers the output)"
+        return f"share, % (all {len(explanation.units)} outputs together)"
+    return "share, % (left: a higher value lowers the output)"

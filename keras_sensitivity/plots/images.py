@@ -81,7 +81,7 @@ def image_overlay(explanation: Explanation, sample: int = 0, ax: Axes | None = N
 
 
 def overlays(explanation: Explanation, ax: Axes | None = None, *, most: int = 50) -> Axes:
-    """The pixels' shares of the first ``most`` samples beside each other, ten in a row.
+    """The pixels' shares of the first ``most`` samples beside each other, five in a row.
 
     Returns:
         The axes: each picture in grey with discs like those of `image_overlay`, relative to its own largest share.
@@ -96,9 +96,9 @@ def overlays(explanation: Explanation, ax: Axes | None = None, *, most: int = 50
     block = math.ceil(max(shares.shape[1:3]) / MOST_DISCS)
     pictures = _tiles([_grey(explanation.newest_image(sample)) for sample in range(count)], fill=1.0, block=block)
     relative = [100 * part / _reach(_blocks(part, block)) for part in shares[:count].sum(axis=-1)]
-    ax = new_axes(9.0, 9.0 * pictures.shape[0] / pictures.shape[1]) if ax is None else ax
+    ax = new_axes(6.0, 5.0 * pictures.shape[0] / pictures.shape[1]) if ax is None else ax
     ax.imshow(pictures, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    _discs(ax, _blocks(_tiles(relative, fill=0.0, block=block), block), size=block, label="% of the sample's largest")
+    _discs(ax, _blocks(_tiles(relative, fill=0.0, block=block), block), size=block, label="% of its largest")
     ax.set_axis_off()
     return ax
 
@@ -146,7 +146,7 @@ def _grey(image: Array) -> Array:
     return DARKEST + (1 - DARKEST) * (flat - flat.min()) / spread if spread else np.ones_like(flat)
 
 
-def _tiles(images: list[Array], fill: float, block: int, columns: int = 10) -> Array:
+def _tiles(images: list[Array], fill: float, block: int, columns: int = 5) -> Array:
     """Images of one shape (height, width) as one picture, with margins of whole blocks around each.
 
     >>> _tiles([np.ones((3, 3)), np.ones((3, 3))], fill=0.0, block=2, columns=2).shape

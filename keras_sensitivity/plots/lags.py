@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from keras_sensitivity import _checks
-from keras_sensitivity.plots._style import BLUE, new_axes, plain, rows_of_cells, title
+from keras_sensitivity.plots._style import BLUE, new_axes, percent, plain, rows_of_cells, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -90,11 +90,12 @@ def local_heat_map(explanation: Explanation, sample: int = 0, ax: Axes | None = 
 
 
 def _lags_by_features(by_lag: pd.DataFrame, ax: Axes | None, top: int, *, signed: bool) -> Axes:
-    """Shares of all, percent: the first ``top`` features of a table of lags by features, and one row for the rest."""
+    """Shares of all, percent: the first ``top`` columns of a table of lags by features, and the rest in words."""
     shares = 100 * by_lag / max(by_lag.abs().to_numpy().sum(), np.finfo(float).tiny)
     shown = shares.iloc[:, :top].T
     if by_lag.shape[1] > top:
-        shown.loc[f"the other {by_lag.shape[1] - top:,}"] = shares.iloc[:, top:].abs().sum(axis=1)
+        rest = shares.iloc[:, top:]
+        shown.loc[f"the other {rest.shape[1]:,}: {percent(rest.abs().to_numpy().sum())}"] = np.nan
     num_rows, num_lags = shown.shape
     ax = new_axes(6.8, 1.4 + 0.3 * num_rows) if ax is None else ax
     label = "share of the sensitivity, %"

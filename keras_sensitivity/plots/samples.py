@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keras_sensitivity.plots._style import new_axes, rows_of_cells, short
+import numpy as np
+
+from keras_sensitivity.plots._style import new_axes, percent, rows_of_cells, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +22,8 @@ def overview(explanation: Explanation, ax: Axes | None = None, *, top: int = 20,
     Args:
         explanation: What to draw.
         ax: Axes to draw on; None: new ones.
-        top: Columns at the most: the features with the largest mean shares, the first on the left; one more has the
-            rest.
+        top: Columns at the most: the features with the largest mean shares, the first on the left. A last column
+            names the mean share of the rest.
         most: Rows at the most.
 
     Returns:
@@ -31,9 +33,10 @@ def overview(explanation: Explanation, ax: Axes | None = None, *, top: int = 20,
     ranked = shares[shares.mean().sort_values(ascending=False, kind="stable").index]
     shown = ranked.iloc[:, :top].copy()
     if ranked.shape[1] > top:
-        shown[f"the other {ranked.shape[1] - top:,}"] = ranked.iloc[:, top:].sum(axis=1)
+        rest = ranked.iloc[:, top:].sum(axis=1).mean()
+        shown[f"the other {ranked.shape[1] - top:,}: {percent(rest)}"] = np.nan
     ax = new_axes(2.4 + 0.3 * shown.shape[1], 2.2 + 0.2 * len(shown)) if ax is None else ax
     rows_of_cells(ax, shown, label="share of the sensitivity, %")
-    ax.set_xticks(range(shown.shape[1]), [short(name, 20) for name in shown.columns], rotation=90)
+    ax.set_xticks(range(shown.shape[1]), [short(name, 24) for name in shown.columns], rotation=90)
     ax.set_ylabel("sample")
     return ax

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from keras_sensitivity.plots._style import EMPHASIS, GREY, INK, new_axes, percent, plain, rows_of_cells, short
@@ -67,7 +68,8 @@ def trajectory_heat_map(importances: pd.DataFrame, ax: Axes | None = None, *, to
     Args:
         importances: `SensitivityCallback.trajectory` or ``lag_trajectory``: index epoch, columns features, percent.
         ax: Axes to draw on; None: new ones.
-        top: Rows at the most: those most important at the last epoch, the first above; one more row has the rest.
+        top: Rows at the most: those most important at the last epoch, the first above. A last row names the share that
+            the rest has there.
 
     Returns:
         The axes: epochs to the right, percent from white (none) to dark blue (the largest).
@@ -75,7 +77,7 @@ def trajectory_heat_map(importances: pd.DataFrame, ax: Axes | None = None, *, to
     ranked = importances[importances.iloc[-1].sort_values(ascending=False, kind="stable").index].T
     shown, rest = ranked[:top].copy(), ranked[top:]
     if len(rest):
-        shown.loc[f"the other {len(rest):,}"] = rest.sum()
+        shown.loc[f"the other {len(rest):,}: {percent(rest.iloc[:, -1].sum())}"] = np.nan
     ax = new_axes(7.2, 1.4 + 0.3 * len(shown)) if ax is None else ax
     rows_of_cells(ax, shown, label="importance, %")
     # Looks need not be evenly spaced, so each cell is numbered by its epoch.
