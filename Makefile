@@ -47,7 +47,8 @@ package: $(READY) ## Build sdist and wheel; try the wheel in an empty environmen
 	venv/bin/python -I smoke.py
 
 pictures: demo ## Draw the pictures of the documents anew
-	cp runs/demo/simulation.png docs/images/
+	$(BIN)/python examples/digits.py
+	cp runs/demo/simulation.png runs/digits/digits.png docs/images/
 
 examples: $(READY) ## Run every script in examples/
 	@$(call run-all,examples)

@@ -42,10 +42,10 @@ def network():
     )
 
 
-def train(model, x, y, epochs=15):
+def train(model, x, y, epochs=15, log_dir=FOLDER):
     """Fit, and look at 1,000 digits after every epoch; of 64 pixels, dead ones are no surprise and not reported."""
     watch = ks.SensitivityCallback(
-        x, definition=DEFINITION, num_samples=1000, log_dir=FOLDER, dead_feature_monitor=None
+        x, definition=DEFINITION, num_samples=1000, log_dir=log_dir, dead_feature_monitor=None
     )
     model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, batch_size=32, epochs=epochs, callbacks=[watch], verbose=0)
@@ -60,7 +60,7 @@ def one_of_each(y):
 def picture(importance, explanation):
     """The importance of the pixels over all digits, and which pixels moved the right answer for each of ten."""
     figure = plt.figure(figsize=(15, 6.2), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 3.4])
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 3.2])
     importance.plot(ax=left.subplots()).set_title("all digits")
     for digit, ax in enumerate(right.subplots(2, 5).ravel()):
         explanation.plot(digit, unit=digit, ax=ax).set_title(f"why a {digit}?")

@@ -16,7 +16,7 @@ def test_doctests_of_pages(page):
 
 
 def test_the_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    code = "".join(re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL))
     monkeypatch.chdir(tmp_path)
     scope = {}
     exec(code, scope)

@@ -2,10 +2,13 @@
 
 import _datasets
 import credit_default
+import digits
 import keras
 import numpy as np
 import pytest
 import simulation
+
+import keras_sensitivity as ks
 
 
 def test_the_papers_simulation():
@@ -33,3 +36,16 @@ def test_credit_default():
     ranks = watch.importance.table["rank"]
     assert ranks["PAY_0"] == 1
     assert ranks[["PAY_AMT1", "PAY_AMT2", "LIMIT_BAL"]].max() <= 8
+
+
+def test_digits():
+    keras.utils.set_random_seed(0)
+    x, x_test, y, y_test = digits.load()
+    model = digits.network()
+    watch = digits.train(model, x, y, epochs=3, log_dir=None)
+    assert model.evaluate(x_test, y_test, verbose=0)[1] > 0.9
+    pixels = watch.importance.map[..., 0]
+    border = pixels[:, [0, 7]].sum()
+    assert border < 15  # the first and last column are nearly always empty
+    explanation = ks.explain(model, x_test[digits.one_of_each(y_test)], definition=digits.DEFINITION)
+    assert digits.picture(watch.importance, explanation).axes
