@@ -225,15 +225,14 @@ def model(value: object) -> None:
         )
 
 
-def codes(names: Sequence[str]) -> None:
-    """Refuse layers that look their input up; ``names`` names them."""
-    if names:
-        fail(
-            f"The model has layers that look up codes: {listed(names)}.",
-            expected="layers through which derivatives pass, from every column of x to the output",
-            received="a lookup, whose derivative is 0 everywhere: its column would look dead",
-            fix="measure the part of the model behind these layers, fed with what they return",
-        )
+def sliced_codes(names: Sequence[str]) -> NoReturn:
+    """Say that codes are cut out of inputs of several columns, called ``names``."""
+    fail(
+        f"The model looks up codes that it cuts out of {listed(names)}.",
+        expected="codes in an input of their own: their derivative is 0 everywhere, so what they become is measured",
+        received="a lookup of a part of an input with several columns: which column it is cannot be known",
+        fix="give the model one input for each code, or one for all codes that goes into the lookup as a whole",
+    )
 
 
 def unit(name: object, names: Sequence[str]) -> NoReturn:
@@ -246,14 +245,28 @@ def unit(name: object, names: Sequence[str]) -> NoReturn:
     )
 
 
-def path(names: Sequence[str]) -> NoReturn:
-    """Say that derivatives do not reach the inputs called ``names``."""
+def path(names: Sequence[str], others: Sequence[str] = ()) -> NoReturn:
+    """Say that derivatives do not reach the inputs called ``names``, but ``others``."""
     fail(
-        f"The model's output does not depend on {listed(names)} through derivatives.",
+        f"The model's output does not depend on {listed(names)} through derivatives"
+        + (f", but it does on {listed(others)}." if others else "."),
         expected="a differentiable path from each input to the output",
         received="no gradient: the input is unused, cast to integers, compared, or behind argmax or stop_gradient",
-        fix="feed the first floating-point tensor it becomes as the input, or take it out of the model",
+        fix=f"pass exclude={list(names)} to measure the others alone"
+        if others
+        else "feed the first floating-point tensor it becomes as the input, or take it out of the model",
     )
+
+
+def excluded(names: object, known: Sequence[str]) -> None:
+    """Refuse inputs to leave out that the model has not, and all of them."""
+    if isinstance(names, str) or not isinstance(names, Iterable) or not set(names) < set(known):
+        fail(
+            "`exclude` does not name some of the model's inputs.",
+            expected=f"a list of inputs, not all, of {listed(known)}",
+            received=f"{names!r}",
+            fix="pass for example exclude=['customer_id'], or leave it out",
+        )
 
 
 def logits() -> NoReturn:
@@ -266,14 +279,14 @@ def logits() -> NoReturn:
     )
 
 
-def call(error: Exception, shape: Sequence[int | None]) -> NoReturn:
-    """Say that the model cannot be called on a batch of x."""
+def call(error: Exception, shapes: Sequence[Sequence[int | None]]) -> NoReturn:
+    """Say that the model cannot be called on a batch of x, whose leaves have these shapes."""
     reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     try:
         fail(
             "The model cannot be called on a batch of x.",
             expected="rows that the model accepts in model(x)",
-            received=f"batches of shape {tuple(shape)}; the model raised {reason}",
+            received=f"batches of shape {', '.join(map(str, shapes))}; the model raised {reason}",
             fix="pass x as it goes into model.fit, with all of its columns",
         )
     except ValueError as worded:
@@ -363,6 +376,142 @@ def switched_off(epoch: int, error: Exception) -> None:
 # --- the rows -------------------------------------------------------------------------------------------------------
 
 
+def keys(where: str, x: object, expected: Sequence[object]) -> None:
+    """Refuse what has not all keys that a model reads; other keys are ignored."""
+    missing = [key for key in expected if isinstance(x, type) or key not in x]  # type: ignore[operator]
+    if missing:
+        received = f"an object of type {x.__name__}" if isinstance(x, type) else f"the keys {listed(x)}"  # type: ignore[arg-type]
+        fail(
+            f"{where} has not all inputs of the model: {listed(missing)} missing.",
+            expected=f"a dict with the keys {listed(expected)}",
+            received=received,
+            fix="pass x as it goes into model.fit",
+            error=TypeError if isinstance(x, type) else ValueError,
+        )
+
+
+def parts(where: str, x: object, count: int) -> None:
+    """Refuse what is no list of the inputs of a model."""
+    if not isinstance(x, (list, tuple)) or len(x) != count:
+        size = f" of {len(x)}" if isinstance(x, (list, tuple)) else ""
+        fail(
+            f"{where} does not hold the inputs of the model.",
+            expected=f"a list of {count} arrays, one for each input",
+            received=f"an object of type {type(x).__name__}{size}",
+            fix="pass x as it goes into model.fit",
+        )
+
+
+def same_lengths(lengths: Mapping[str, int]) -> None:
+    """Refuse inputs with different numbers of rows."""
+    if len(set(lengths.values())) > 1:
+        fail(
+            "The inputs have different numbers of rows.",
+            expected="as many rows in each input",
+            received=", ".join(f"{count:,} in {name!r}" for name, count in lengths.items()),
+            fix="pass rows that belong together, in the same order",
+        )
+
+
+def missing_text(name: str) -> NoReturn:
+    """Say that a column of text has values that are no text."""
+    fail(
+        f"The input {name!r} has values that are no strings.",
+        expected="strings in every row of an input of strings",
+        received="missing values, or objects",
+        fix="fill them, for example with x.fillna('')",
+    )
+
+
+# --- streams --------------------------------------------------------------------------------------------------------
+
+
+def one_shot(kind: str) -> NoReturn:
+    """Say that a generator cannot be read at every look."""
+    fail(
+        "x is a generator, which can be read only once.",
+        expected="data that can be read anew at each look: arrays, a tf.data.Dataset, a keras.utils.PyDataset",
+        received=f"an object of type {kind}, with num_samples=None",
+        fix="pass num_samples=4096 to keep its first rows, or a tf.data.Dataset.from_generator",
+    )
+
+
+def endless() -> NoReturn:
+    """Say that a stream without end cannot be read to its end."""
+    fail(
+        "x never ends.",
+        expected="data with an end, or a number of rows to read",
+        received="an infinite data set with num_samples=None",
+        fix="pass num_samples=4096 to keep its first rows, or x.take(...)",
+    )
+
+
+def element(length: int) -> None:
+    """Refuse an element of a stream that Keras would not understand."""
+    if length not in (1, 2, 3):
+        fail(
+            "x yields tuples that are no batches.",
+            expected="x, (x,), (x, y) or (x, y, sample_weight), as model.fit takes them",
+            received=f"a tuple of {length}",
+            fix="yield several inputs as a list or dict",
+        )
+
+
+def changed(index: int, expected: object, received: object) -> NoReturn:
+    """Say that a batch of a stream has other inputs than the first."""
+    fail(
+        f"Batch {index} of x (from 0) differs from the first.",
+        expected=f"rows of shape {expected}",
+        received=f"rows of shape {received}",
+        fix="yield the same inputs with the same columns in every batch",
+    )
+
+
+def empty_batch(index: int) -> NoReturn:
+    """Say that a stream yields a batch without rows."""
+    fail(
+        f"Batch {index} of x (from 0) has no rows.",
+        expected="at least one row in every batch",
+        received="0 rows",
+        fix="leave empty batches out",
+    )
+
+
+def broken(index: int, error: Exception) -> NoReturn:
+    """Say that a stream raised instead of yielding."""
+    reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    try:
+        fail(
+            f"x could not be read to its end: batch {index} (from 0) failed.",
+            expected="batches until the data end",
+            received=reason,
+            fix="iterate over x alone to find the cause; nothing was measured",
+            error=RuntimeError,
+        )
+    except RuntimeError as worded:
+        raise worded from error
+
+
+def sample_weights(shape: Sequence[int], count: int) -> NoReturn:
+    """Say that the sample weights of a batch are not one number >= 0 a row."""
+    fail(
+        "x has sample weights that cannot weigh rows.",
+        expected=f"one finite number >= 0 a row: shape ({count},), not all of them 0",
+        received=f"weights of shape {tuple(shape)}",
+        fix="pass one weight a row as the third of (x, y, sample_weight)",
+    )
+
+
+def weightless() -> NoReturn:
+    """Say that no row weighs anything."""
+    fail(
+        "The sample weights of x are all 0.",
+        expected="at least one row with a weight above 0",
+        received="no weight",
+        fix="pass weights above 0, or leave them out",
+    )
+
+
 def array(x: object) -> None:
     """Refuse x that is neither an array, a tensor, a DataFrame nor nested numbers."""
     if isinstance(x, (str, bytes, Mapping)) or not (hasattr(x, "__array__") or isinstance(x, Sequence)):
@@ -385,11 +534,11 @@ def ragged() -> NoReturn:
     )
 
 
-def row_shape(received: Sequence[int], expected: Sequence[int | None] | None) -> None:
+def row_shape(x: str, received: Sequence[int], expected: Sequence[int | None] | None) -> None:
     """Refuse x whose rows have another shape than the model's input; None where the model does not say."""
     if len(received) > 5 or 0 in received[1:]:
         fail(
-            "x has a shape that is no table, sequence, image or sequence of images.",
+            f"{x} has a shape that is no table, sequence, image or sequence of images.",
             expected="2 to 5 axes, rows first, none of them empty",
             received=f"x of shape {tuple(received)}",
             fix="reshape x to (num_samples, num_features) or (num_samples, num_steps, num_features)",
@@ -398,7 +547,7 @@ def row_shape(received: Sequence[int], expected: Sequence[int | None] | None) ->
         return
     if len(received) != len(expected):
         fail(
-            "x has a different number of axes than the model's input.",
+            f"{x} has a different number of axes than the model's input.",
             expected=f"x of shape {_axes(expected)}",
             received=f"x of shape {tuple(received)}",
             fix="reshape x" + (", or pass x[None] for a single row" if len(received) + 1 == len(expected) else ""),
@@ -408,7 +557,7 @@ def row_shape(received: Sequence[int], expected: Sequence[int | None] | None) ->
         what = {(2, 1): "columns", (3, 1): "steps", (3, 2): "columns", (5, 1): "steps"}
         noun = what.get((len(expected), wrong[0]), "entries")
         fail(
-            f"x has a different number of {noun} than the model's input.",
+            f"{x} has a different number of {noun} than the model's input.",
             expected=f"{expected[wrong[0]]} {noun}: x of shape {_axes(expected)}",
             received=f"{received[wrong[0]]} {noun}: x of shape {tuple(received)}",
             fix="pass x as it goes into model.fit: without the target, after the same preprocessing",
@@ -486,6 +635,16 @@ def same_columns(name: str, received: Sequence[str] | None, expected: Sequence[s
         )
 
 
+def codes_near(name: str) -> NoReturn:
+    """Say that there is no expansion between codes."""
+    fail(
+        "There is no first-order expansion of a model with codes.",
+        expected="inputs that are all numbers",
+        received=f"codes in {name!r}, which have no values near each other",
+        fix="compare the predictions themselves",
+    )
+
+
 def near(received: Sequence[int], expected: Sequence[int]) -> None:
     """Refuse rows that do not fit those that were explained."""
     one = expected[0] == 1
@@ -510,15 +669,14 @@ def numeric(dtypes: Mapping[str, object]) -> None:
         )
 
 
-def some_rows(count: int) -> None:
-    """Refuse x without rows."""
-    if count == 0:
-        fail(
-            "x has no rows.",
-            expected="at least one row to measure",
-            received="0 rows",
-            fix="pass the training data, or a sample of it",
-        )
+def some_rows() -> NoReturn:
+    """Say that x has no rows."""
+    fail(
+        "x has no rows.",
+        expected="at least one row to measure",
+        received="0 rows",
+        fix="pass the training data, or a sample of it",
+    )
 
 
 def finite(bad: Mapping[str, int]) -> NoReturn:

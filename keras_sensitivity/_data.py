@@ -1,19 +1,21 @@
-"""What the user passes as x -> batches of one fixed shape with 0/1 row weights, and the names of the features."""
+"""What the user passes as x -> batches of one fixed shape, with row weights: one array for each input of the model."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import pandas as pd
 
-from keras_sensitivity import _checks, _models
+from keras_sensitivity import _checks, _models, _streams
+from keras_sensitivity._inputs import Inputs, Leaf
 
-__all__ = ["Features", "Rows", "as_array", "as_rows", "columns_of"]
+__all__ = ["Rows", "as_array", "columns_of", "read"]
 
 Array = np.ndarray[Any, Any]
 
@@ -21,51 +23,23 @@ Array = np.ndarray[Any, Any]
 FINITE_BLOCK = 2**20
 
 
-@dataclasses.dataclass(frozen=True)
-class Features:
-    """Which columns of x make up which feature.
+class Chunk(NamedTuple):
+    """Some rows.
 
     Attributes:
-        columns: Names of the columns of x, shape (num_columns,).
-        names: Names of the features, in the order of their first columns, shape (num_features,).
-        membership: For each column the index of its feature, shape (num_columns,).
+        leaves: For each input an array whose first axis is that of the rows.
+        weights: Of the rows, or None where all weigh 1.
     """
 
-    columns: tuple[str, ...]
-    names: tuple[str, ...]
-    membership: tuple[int, ...]
+    leaves: tuple[Array, ...]
+    weights: Array | None = None
 
-    @classmethod
-    def of(cls, columns: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None) -> Features:
-        """The columns themselves, but for those that ``groups`` puts together under a new name.
+    def __len__(self) -> int:
+        return len(self.leaves[0])
 
-        >>> Features.of(["red", "age", "blue"], {"colour": ["red", "blue"]})
-        Features(columns=('red', 'age', 'blue'), names=('colour', 'age'), membership=(0, 1, 0))
-        """
-        if groups is not None:
-            _checks.groups(groups, columns)
-        group_of = {member: group for group, members in (groups or {}).items() for member in members}
-        owners = [group_of.get(column, column) for column in columns]
-        names = tuple(dict.fromkeys(owners))
-        position = {name: index for index, name in enumerate(names)}
-        return cls(tuple(columns), names, tuple(position[owner] for owner in owners))
-
-    @property
-    def are_columns(self) -> Array:
-        """Whether each feature is a single column, shape (num_features,)."""
-        return np.asarray(np.bincount(self.membership) == 1)
-
-    def sum(self, columns: Array) -> Array:
-        """Sums over the columns of each feature: shape (..., num_columns) -> (..., num_features).
-
-        >>> Features.of(["red", "age", "blue"], {"colour": ["red", "blue"]}).sum(np.array([1.0, 2.0, 3.0]))
-        array([4., 2.])
-        """
-        if len(self.names) == len(self.columns):
-            return columns
-        sums: Array = np.zeros((*columns.shape[:-1], len(self.names)))
-        np.add.at(np.moveaxis(sums, -1, 0), np.array(self.membership), np.moveaxis(columns, -1, 0))
-        return sums
+    def part(self, where: Any) -> Chunk:
+        """The rows at a slice or at positions."""
+        return Chunk(tuple(leaf[where] for leaf in self.leaves), None if self.weights is None else self.weights[where])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,85 +47,168 @@ class Rows:
     """Rows to measure, of which every number is finite.
 
     Attributes:
-        entries: Shape (num_samples, *row_shape), of any numeric type: a batch is cast when it is taken, so that no
-            second copy of all rows is ever made.
-        positions: Where each row stands in the user's x, shape (num_samples,).
-        features: Names and groups of the columns.
-        num_lags: Time steps; None without a time axis.
-        dtype: The model's floating-point type.
+        inputs: What the model is called with.
+        columns: For each input the names of its columns, or None where it has none.
+        dtypes: For each input the type that a batch is cast to when it is taken, so that no second copy of all rows
+            is ever made.
+        chunks: Opens the rows, from the first on.
+        num_rows: How many there are; None for a stream, whose end is not known.
+        positions: Where each row stands in the user's x, shape (num_rows,); None for a stream.
     """
 
-    entries: Array
-    positions: Array
-    features: Features
-    num_lags: int | None
-    dtype: str
+    inputs: Inputs
+    columns: tuple[list[str] | None, ...]
+    dtypes: tuple[str, ...]
+    chunks: Callable[[], Iterator[Chunk]]
+    num_rows: int | None
+    positions: Array | None
 
     @property
-    def row_shape(self) -> tuple[int, ...]:
-        """Shape of one row."""
-        return tuple(self.entries.shape[1:])
+    def entries(self) -> tuple[Array, ...]:
+        """All rows of each input, in the types of the batches; of rows that are no stream."""
+        (chunk,) = self.chunks()
+        return tuple(leaf.astype(_numpy_type(kind)) for leaf, kind in zip(chunk.leaves, self.dtypes, strict=True))
 
-    def num_batches(self, batch_size: int) -> int:
-        """How many batches `batches` yields."""
-        return math.ceil(len(self.entries) / batch_size)
+    def first(self) -> Chunk:
+        """The first rows."""
+        return next(self.chunks())
 
-    def batches(self, batch_size: int) -> Iterator[tuple[Array, Array]]:
-        """Batches of shape (batch_size, *row_shape) with row weights of shape (batch_size,).
+    def position(self, index: int) -> int:
+        """Where the row with this index stands in the user's x."""
+        return index if self.positions is None else int(self.positions[index])
+
+    def batches(self, batch_size: int) -> Iterator[tuple[tuple[Array, ...], Array]]:
+        """Batches, for each input of shape (batch_size, ...), with row weights of shape (batch_size,).
 
         All have one shape, because XLA compiles anew for every other one. The last is filled up with copies of its
         last row, where any model is defined as well as at that row; they weigh 0.
         """
-        for start in range(0, len(self.entries), batch_size):
-            batch = self.entries[start : start + batch_size].astype(self.dtype, copy=False)
-            missing = batch_size - len(batch)
-            weights = np.ones(batch_size, dtype=self.dtype)
-            if missing:
-                weights[len(batch) :] = 0
-                batch = np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)])
-            yield np.ascontiguousarray(batch), weights
+        waiting: list[Chunk] = []
+        count = 0
+        for chunk in self.chunks():
+            start = 0
+            while start < len(chunk):
+                taken = chunk.part(slice(start, start + batch_size - count))
+                waiting.append(taken)
+                start, count = start + len(taken), count + len(taken)
+                if count == batch_size:
+                    yield self._batch(waiting, batch_size)
+                    waiting, count = [], 0
+        if waiting:
+            yield self._batch(waiting, batch_size)
+
+    def _batch(self, chunks: list[Chunk], batch_size: int) -> tuple[tuple[Array, ...], Array]:
+        count = sum(map(len, chunks))
+        weights = np.zeros(batch_size)
+        weights[:count] = np.concatenate([np.ones(len(c)) if c.weights is None else c.weights for c in chunks])
+        leaves = []
+        for index, kind in enumerate(self.dtypes):
+            leaf = np.concatenate([c.leaves[index] for c in chunks]) if len(chunks) > 1 else chunks[0].leaves[index]
+            leaf = leaf.astype(_numpy_type(kind), copy=False)
+            filling = np.repeat(leaf[-1:], batch_size - count, axis=0)
+            leaves.append(np.ascontiguousarray(np.concatenate([leaf, filling]) if len(filling) else leaf))
+        return tuple(leaves), weights
 
 
-def as_rows(
-    x: Any,
-    model: keras.Model,
-    *,
-    feature_names: Sequence[str] | None,
-    groups: Mapping[str, Sequence[str]] | None,
-    num_samples: int | None,
-    mode: str,
-) -> Rows:
-    """Check ``x`` against the model and the names, and draw the rows to measure."""
-    columns, values = as_array(x)
-    _checks.some_rows(len(values))
-    _checks.row_shape(values.shape, _models.batch_shape(model))
-    num_lags = values.shape[1] if mode != "static" and (values.ndim in (3, 5) or mode != "auto") else None
-    row_shape = values.shape[1:] if num_lags is None else values.shape[2:]
-    num_columns = math.prod(row_shape)
-    if feature_names is not None:
-        _checks.feature_names(feature_names, num_columns)
-        columns = list(feature_names)
-    elif columns is None or num_lags is not None:
-        columns = _default_names(row_shape)
-    _checks.unique_names("x", columns)
-    features = Features.of(columns, groups)
-    positions = _subset(len(values), num_samples)
-    entries = values if len(positions) == len(values) else values[positions]
-    rows = Rows(entries, positions, features, num_lags, _float_type(model))
-    _check_finite(rows)
-    return rows
+def read(x: Any, model: keras.Model, num_samples: int | None) -> Rows:
+    """Check x against the model, and draw the rows to measure: of arrays a random subset, of streams the first."""
+    return _read_stream(x, model, num_samples) if _streams.is_stream(x) else _read_arrays(x, model, num_samples)
 
 
-def as_array(x: Any) -> tuple[list[str] | None, Array]:
-    """Column names, where x has some, and its values, of a numeric type."""
+def _read_arrays(x: Any, model: keras.Model, num_samples: int | None) -> Rows:
+    inputs = Inputs.of(model, x)
+    columns, chunk, dtypes = _chunk(x, None, inputs, model)
+    positions = _subset(len(chunk), num_samples)
+    if len(positions) < len(chunk):
+        chunk = chunk.part(positions)
+    _check_finite(inputs, columns, dtypes, chunk)
+    return Rows(inputs, columns, dtypes, lambda: iter([chunk]), len(chunk), positions)
+
+
+def _read_stream(x: Any, model: keras.Model, num_samples: int | None) -> Rows:
+    if num_samples is None and _streams.is_endless(x):
+        _checks.endless()
+    if num_samples is None and not _streams.can_be_read_again(x):
+        _checks.one_shot(type(x).__name__)
+    x, first = _streams.batched(x, model)
+    inputs = Inputs.of(model, first)
+    columns, _, dtypes = _chunk(first, None, inputs, model)
+
+    def chunks() -> Iterator[Chunk]:
+        expected = None
+        for index, (element, weights) in enumerate(_streams.elements(x)):
+            _, chunk, _ = _chunk(element, weights, inputs, model, index)
+            shapes = [leaf.shape[1:] for leaf in chunk.leaves]
+            expected = expected or shapes
+            if shapes != expected:
+                _checks.changed(index, expected, shapes)
+            _check_finite(inputs, columns, dtypes, chunk)
+            yield chunk
+
+    if num_samples is None:
+        return Rows(inputs, columns, dtypes, chunks, None, None)
+    kept = _joined(list(_until(chunks(), num_samples))).part(slice(num_samples))
+    return Rows(inputs, columns, dtypes, lambda: iter([kept]), len(kept), np.arange(len(kept)))
+
+
+def _until(chunks: Iterator[Chunk], num_rows: int) -> Iterator[Chunk]:
+    """Chunks until they have so many rows."""
+    count = 0
+    for chunk in chunks:
+        yield chunk
+        count += len(chunk)
+        if count >= num_rows:
+            return
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    if all(chunk.weights is None for chunk in chunks):
+        weights = None
+    else:
+        weights = np.concatenate([np.ones(len(c)) if c.weights is None else c.weights for c in chunks])
+    return Chunk(tuple(np.concatenate(leaves) for leaves in zip(*(c.leaves for c in chunks), strict=True)), weights)
+
+
+def _chunk(
+    x: Any, weights: Any, inputs: Inputs, model: keras.Model, batch: int | None = None
+) -> tuple[tuple[list[str] | None, ...], Chunk, tuple[str, ...]]:
+    """The columns, the arrays, and the types that they are cast to; ``batch`` is its number in a stream."""
+    columns, leaves, dtypes = [], [], []
+    reads_codes = _models.reads_codes(model)
+    for leaf, value in zip(inputs.leaves, inputs.flatten(x), strict=True):
+        names, array = as_array(value, leaf.name, text=leaf.dtype in (None, "string"))
+        array = _in_shape(leaf, array, alone=len(inputs.leaves) == 1)
+        columns.append(names)
+        leaves.append(array)
+        dtypes.append(_cast_type(leaf.dtype, array, reads_codes, model))
+    _checks.same_lengths(dict(zip(inputs.names, map(len, leaves), strict=True)))
+    count = len(leaves[0])
+    if count == 0:
+        _checks.some_rows() if batch is None else _checks.empty_batch(batch)
+    if weights is not None:
+        given = np.asarray(weights, dtype=float)
+        weights = given.reshape(count) if given.size == count else given
+        if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any():
+            _checks.sample_weights(given.shape, count)
+    return tuple(columns), Chunk(tuple(leaves), weights), tuple(dtypes)
+
+
+def _in_shape(leaf: Leaf, array: Array, *, alone: bool) -> Array:
+    """The array as the model takes it: a single column may come without its axis, as in Keras."""
+    rank = 2 if leaf.shape is None and alone else None if leaf.shape is None else len(leaf.shape)
+    if array.ndim == 1 and rank == 2:
+        array = array[:, None]
+    _checks.row_shape(f"The input {leaf.name!r}" if leaf.name else "x", array.shape, leaf.shape)
+    return array
+
+
+def as_array(x: Any, name: str = "", *, text: bool = False) -> tuple[list[str] | None, Array]:
+    """Column names, where x has some, and its values: numbers, or strings where ``text`` allows them."""
     if isinstance(x, pd.Series):
-        x = x.to_frame(name="x0" if x.name is None else x.name)
+        x = x.to_frame(name=(name or "x0") if x.name is None else x.name)
+        return (None if name else columns_of(x)), as_array(x, name, text=text)[1][:, 0]
     if isinstance(x, pd.DataFrame):
-        names = columns_of(x) or []
-        _checks.numeric({name: kind for name, kind in zip(names, x.dtypes, strict=True) if not _is_numeric(kind)})
-        values = x.to_numpy()
-        # Nullable types, and booleans beside numbers, make an array of objects.
-        return names, x.to_numpy(dtype="float64", na_value=np.nan) if values.dtype == object else values
+        return columns_of(x), _frame_values(x, name, text)
     if hasattr(x, "row_lengths"):  # a RaggedTensor
         _checks.ragged()
     _checks.array(x)
@@ -159,11 +216,32 @@ def as_array(x: Any) -> tuple[list[str] | None, Array]:
         values = np.asarray(x)
     except ValueError:  # lists of different lengths
         _checks.ragged()
+    if text and values.dtype.kind in "OUS":
+        return None, _strings(values.astype(object), name)
     if values.dtype == object:
         _checks.ragged()
     if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
-        _checks.numeric({"x": values.dtype})
-    return None, values[:, None] if values.ndim == 1 else values
+        _checks.numeric({name or "x": values.dtype})
+    return None, values
+
+
+def _frame_values(x: pd.DataFrame, name: str, text: bool) -> Array:
+    """The values of a DataFrame; a category stands for its value, never for its number."""
+    # Two columns may have the same name; the kinds are those of the columns one by one.
+    kinds = [kind.categories.dtype if isinstance(kind, pd.CategoricalDtype) else kind for kind in x.dtypes]
+    words = {str(column): kind for column, kind in zip(x.columns, kinds, strict=True) if not _is_numeric(kind)}
+    if words and text:
+        return _strings(x.to_numpy(dtype=object), name)
+    _checks.numeric(words)
+    values = x.to_numpy()
+    # Nullable types, categories, and booleans beside numbers, make an array of objects.
+    return x.to_numpy(dtype="float64", na_value=np.nan) if values.dtype == object else values
+
+
+def _strings(values: Array, name: str) -> Array:
+    if not all(isinstance(value, (str, bytes)) for value in values.flat):
+        _checks.missing_text(name or "x")
+    return values
 
 
 def columns_of(x: Any) -> list[str] | None:
@@ -175,19 +253,6 @@ def _is_numeric(kind: Any) -> bool:
     return pd.api.types.is_any_real_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)
 
 
-def _default_names(row_shape: tuple[int, ...]) -> list[str]:
-    """Names "x0", "x1", ... for columns; the position for the entries of an image.
-
-    >>> _default_names((3,))
-    ['x0', 'x1', 'x2']
-    >>> _default_names((2, 2, 1))
-    ['0,0,0', '0,1,0', '1,0,0', '1,1,0']
-    """
-    if len(row_shape) <= 1:
-        return [f"x{index}" for index in range(math.prod(row_shape))]
-    return [",".join(map(str, position)) for position in np.ndindex(*row_shape)]
-
-
 def _subset(count: int, num_samples: int | None) -> Array:
     """Positions of a fixed random subset, in the order of the rows: the same at every look and in every run."""
     if num_samples is None or num_samples >= count:
@@ -196,21 +261,62 @@ def _subset(count: int, num_samples: int | None) -> Array:
     return np.sort(np.random.default_rng(0).choice(count, size=num_samples, replace=False))
 
 
-def _check_finite(rows: Rows) -> None:
+def _check_finite(inputs: Inputs, columns: Sequence[list[str] | None], dtypes: Sequence[str], chunk: Chunk) -> None:
     """Refuse NaN and infinity, a block of rows at a time."""
-    size = max(1, FINITE_BLOCK // max(1, math.prod(rows.row_shape)))
-    bad = np.zeros(len(rows.features.columns), dtype=int)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(rows.entries), size):
-            block = rows.entries[start : start + size].astype(rows.dtype, copy=False)
-            # A sum is much cheaper than a mask of everything; the mask is made only to word the error.
-            if not np.isfinite(np.sum(block, dtype=np.float64)):
-                entries = ~np.isfinite(block.reshape(len(block), -1, len(bad)))
-                bad += entries.any(axis=1).sum(axis=0)
-    if bad.any():
-        _checks.finite({name: int(count) for name, count in zip(rows.features.columns, bad, strict=True) if count})
+    bad: dict[str, int] = {}
+    for leaf, names, kind, array in zip(inputs.leaves, columns, dtypes, chunk.leaves, strict=True):
+        if array.dtype.kind not in "fV":
+            continue
+        size = max(1, FINITE_BLOCK // max(1, math.prod(array.shape[1:])))
+        # What overflows in the type of a batch is infinite there; codes are looked at as they come.
+        cast = kind if kind.startswith("float") else array.dtype
+        wording = default_names(leaf.name, array.shape[-1:]) if array.ndim in (2, 3) else [leaf.name or "x"]
+        wording = names if names and len(names) == len(wording) else wording
+        counts = np.zeros(len(wording), dtype=int)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(array), size):
+                block = array[start : start + size].astype(cast, copy=False)
+                # A sum is much cheaper than a mask of everything; the mask is made only to word the error.
+                if not np.isfinite(np.sum(block, dtype=np.float64)):
+                    counts += (~np.isfinite(block.reshape(len(block), -1, len(counts)))).any(axis=1).sum(axis=0)
+        bad |= {name: int(count) for name, count in zip(wording, counts, strict=True) if count}
+    if bad:
+        _checks.finite(bad)
 
 
-def _float_type(model: keras.Model) -> str:
-    """float64 for a float64 model, else float32, also for float16: its layers cast by themselves."""
+def default_names(source: str, row_shape: tuple[int, ...]) -> list[str]:
+    """Names of the columns of an input, and of the entries of an image.
+
+    >>> default_names("", (3,))
+    ['x0', 'x1', 'x2']
+    >>> default_names("price", (1,)), default_names("prices", (2,))
+    (['price'], ['prices/0', 'prices/1'])
+    >>> default_names("", (1, 2, 1))
+    ['0,0,0', '0,1,0']
+    """
+    if len(row_shape) > 1:
+        entries = itertools.product(*map(range, row_shape[-3:]))
+        names = [",".join(map(str, entry)) for entry in entries]
+    else:
+        names = [str(index) for index in range(math.prod(row_shape))]
+        if not source:
+            return [f"x{name}" for name in names]
+    if not source:
+        return names
+    return [source] if len(names) == 1 else [f"{source}/{name}" for name in names]
+
+
+def _cast_type(declared: str | None, array: Array, reads_codes: bool, model: keras.Model) -> str:
+    """The type of the batches of an input; numbers of an undeclared one are codes only if the model reads codes."""
+    if array.dtype == object:
+        return "string"
+    if declared is not None and not declared.startswith(("float", "bfloat")):
+        return declared
+    if declared is None and array.dtype.kind in "iu" and reads_codes:
+        return str(array.dtype)
+    # Also for float16: its layers cast by themselves.
     return "float64" if model.compute_dtype == "float64" else "float32"
+
+
+def _numpy_type(kind: str) -> Any:
+    return object if kind == "string" else kind

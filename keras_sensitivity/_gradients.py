@@ -1,9 +1,11 @@
 """Model + batch -> derivatives, summed over the batch or row by row: the only room with a gradient tape.
 
-The forward pass runs once under a persistent tape; one backward pass a unit follows.
+The forward pass runs once under a persistent tape; one backward pass a unit follows. Derivatives are taken with respect
+to the inputs, and for codes to the first floating-point tensors that they become (see `Lookups`).
 
-Inside, every input has the shape (batch_size, num_lags, num_columns): a table has one lag, an image is one long row
-of columns. Lag 0 is the newest step; with a mask, that is the last valid one of each row.
+Every such tensor is a `Part`; inside, it has the shape (batch_size, num_lags, num_entries): a table has one lag, an
+image is one long row of entries. Lag 0 is the newest step; with a mask, that is the last valid one of each row. All
+parts beside each other, those with fewer lags filled up with zeros that weigh nothing, make up what is measured.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import _checks, _models
+from keras_sensitivity._lookups import Found, Lookups, origins
+from keras_sensitivity._parts import Lags, Part, keeps_steps, mode_of, units_of
 from keras_sensitivity._tracing import Traced
 from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
 
-__all__ = ["BatchMoments", "Derivatives", "InputMoments", "Pass", "RowGradients"]
+__all__ = ["UNROLLED_UNITS", "BatchMoments", "Derivatives", "InputMoments", "Pass", "RowGradients"]
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +39,7 @@ class Pass(Traced):
 
     Attributes:
         units: Names of the output units, shape (num_units,).
+        parts: What is differentiated with respect to, in the order of the entries.
         mode: "static", "many-to-one" or "many-to-many".
         saturates: Whether what is differentiated is a softmax or sigmoid.
         same_step: How many-to-many models are differentiated: "one pass" for recurrent stacks whose states are all
@@ -44,85 +49,132 @@ class Pass(Traced):
 
     keeps_rows = False
     units: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
     mode = "static"
     saturates = False
     same_step = ""
 
-    def _forward(self, x: tf.Tensor) -> _Forward:
-        """The forward pass, and which of its results are differentiated."""
+    @property
+    def num_lags(self) -> int | None:
+        """The most time steps of any input; None without a time axis."""
+        return max((part.num_lags for part in self.parts if part.num_lags is not None), default=None)
+
+    def _forward(self, x: tuple[tf.Tensor, ...]) -> _Forward:
+        """The forward pass, and which of its results are differentiated with respect to what."""
         with tf.GradientTape(persistent=True) as tape:
-            tape.watch(x)
-            heads, mask = self._outputs(x)
-            lags = _Lags.of(x.shape[0], self._layout.num_lags, mask)
-            newest = {name: lags.newest(head) if self._has_steps(head) else head for name, head in heads.items()}
-            self.units, target = _units(newest, self._definition.output)
-        return _Forward(x, tape, heads, lags, target)
+            heads, found, masks = self._outputs(tape, x)
+            read = [self._read(each, x, masks) for each in found]
+            self.mode, steps = mode_of(self._definition.mode, read, [tuple(head.shape) for head in heads.values()])
+            newest = {name: self._newest(head, steps) for name, head in heads.items()}
+            self.units, target = units_of(newest, self._definition.output)
+        used = self._reached(tape, target, found, x)
+        self.parts = tuple(read[index][0] for index in used)
+        tensors, lags = [found[index].tensor for index in used], [read[index][1] for index in used]
+        return _Forward(tape, tensors, self.parts, lags, heads, target, steps)
 
-    def _has_steps(self, head: tf.Tensor) -> bool:
-        """Whether the second axis of a head is that of the time steps."""
-        return self.mode == "many-to-many" or _keeps_steps(head.shape, self._layout.num_lags)
-
-    def _entries(self, x: tf.Tensor) -> tf.Tensor:
-        """A batch as (batch_size, num_lags, num_columns), in the order of time."""
-        return tf.reshape(x, (x.shape[0], self._layout.num_lags or 1, self._layout.num_columns))
-
-    def _input_sums(self, x: tf.Tensor, lags: _Lags, present: tf.Tensor) -> tuple[Any, Any, Any]:
-        """Sums of the entries of x by lag, each weighing what ``present`` of shape (batch_size, num_lags) says."""
-        return _power_sums(lags.order(self._entries(tf.cast(x, tf.float64))), present)
-
-    def _outputs(self, x: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor | None]:
-        """The heads that are differentiated, in float32 or float64, and the mask of the steps."""
+    def _outputs(
+        self, tape: tf.GradientTape, x: tuple[tf.Tensor, ...]
+    ) -> tuple[dict[str, tf.Tensor], list[Found], list[tf.Tensor]]:
+        """The heads that are differentiated, in float32 or float64; with respect to what; and the masks of steps."""
         model = self._model()
         assert model is not None
-        with _models.final_activations(model) as activated, _models.masks(model) as masks:
-            heads = _models.heads(model, _models.forward(model, x))
+        lookups = Lookups(tape, x, self._inputs.names)
+        with _models.final_activations(model) as activated, _models.masks(model) as masks, lookups.watching(model):
+            heads = _models.heads(model, _models.forward(model, self._inputs.pack(x)))
         if isinstance(self._definition.output, str):
             if self._definition.output not in heads:
                 _checks.unit(self._definition.output, list(heads))
             heads = {self._definition.output: heads[self._definition.output]}
+        lookups.refuse(list(heads.values()))
         inner = {name: activated.get(id(head)) for name, head in heads.items()}
         self.saturates = not self._definition.logits and any(logits is not None for logits in inner.values())
         if self._definition.logits:
             heads = {name: _checks.logits() if logits is None else logits for name, logits in inner.items()}
         if not all(head.dtype.is_floating for head in heads.values()):
-            _checks.path(["x"])
-        num_lags = self._layout.num_lags
-        self.mode = _mode(self._definition.mode, num_lags, [tuple(head.shape) for head in heads.values()])
+            _checks.path(self._inputs.names)
         wide = {
             name: tf.cast(head, tf.float64 if head.dtype == tf.float64 else tf.float32) for name, head in heads.items()
         }
-        return wide, next((mask for mask in masks if num_lags and mask.shape[1] == num_lags), None)
+        kept = [each for each in lookups.found if not set(each.sources) <= self._excluded]
+        return wide, sorted(kept, key=lambda each: (len(each.sources) > 1, each.sources)), masks
+
+    def _reached(
+        self, tape: tf.GradientTape, target: tf.Tensor, found: list[Found], x: Sequence[tf.Tensor]
+    ) -> list[int]:
+        """Which tensors the target depends on; refuses inputs of which it depends on none."""
+        gradients = tape.gradient(target, [each.tensor for each in found])
+        used = [index for index, gradient in enumerate(gradients) if gradient is not None]
+        known = {source for index in used for source in found[index].sources} | self._excluded
+        names = self._inputs.names
+        lost = [names[source] for source in range(len(x)) if source not in known]
+        if lost:
+            _checks.path(lost, [names[source] for source in sorted(known - self._excluded)])
+        return used
+
+    def _read(self, found: Found, x: tuple[tf.Tensor, ...], masks: list[tf.Tensor]) -> tuple[Part, Lags]:
+        """How the axes of a tensor are read, and where each lag is in each row."""
+        entries = tuple(found.tensor.shape[1:])
+        leaf = tuple(x[found.sources[0]].shape[1:])
+        is_number = not found.looked_up and entries == leaf
+        num_lags = None
+        if self._has_time_axis(leaf, x) and entries and entries[0] == leaf[0]:
+            num_lags, entries, leaf = entries[0], entries[1:], leaf[1:]
+        num_columns = math.prod(entries)
+        if not is_number:
+            # One column a position, if the positions are still there, each with the entries that it became.
+            keeps_positions = bool(leaf) and entries[:1] == leaf[:1] and (len(entries) > 1 or not found.looked_up)
+            num_columns = leaf[0] if keeps_positions else 1
+        part = Part(found.sources, entries, num_lags, num_columns, is_number)
+        own = [mask for mask in masks if len(x) == 1 or set(found.sources) & origins(mask, x)]
+        mask = next((mask for mask in own if num_lags and mask.shape[1] == num_lags), None)
+        return part, Lags.of(found.tensor.shape[0], num_lags, mask)
+
+    def _has_time_axis(self, row_shape: tuple[int, ...], x: tuple[tf.Tensor, ...]) -> bool:
+        """Whether the first axis of the rows of an input is that of time."""
+        mode = self._definition.mode
+        if mode == "static" or not row_shape:
+            return False
+        if len(row_shape) in (2, 4) or mode == "auto":
+            return len(row_shape) in (2, 4)
+        # Asked for: a table is a sequence of one feature, where no other input is one already.
+        return not any(len(tensor.shape) in (3, 5) for tensor in x)
+
+    def _newest(self, head: tf.Tensor, steps: Lags | None) -> tf.Tensor:
+        """A head at the newest step of each row."""
+        if steps is None or not (self.mode == "many-to-many" or keeps_steps(head.shape, steps.num_lags)):
+            return head
+        return steps.newest(head)
 
 
 class BatchMoments(Pass):
     """The pass of a look: the `LookMoments` of a batch, and whether each row has a step that is not masked."""
 
-    def _traced(self, x: tf.Tensor, weights: tf.Tensor, target_scale: tf.Tensor) -> _Sums:
+    def _traced(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, target_scale: tf.Tensor) -> _Sums:
         """Sums over the batch, in float64."""
         forward = self._forward(x)
-        lags = forward.lags
-        rows = tf.cast(weights, tf.float64)[:, None]
-        present = rows * lags.valid
+        valid = forward.valid
+        rows = weights[:, None]
+        present = rows[:, :, None] * valid
 
         def derivatives(unit: Any) -> tf.Tensor:
-            """Derivatives of a unit at the newest step, shape (batch_size, num_lags, num_columns)."""
-            return lags.order(self._entries(forward.derivatives(unit, target_scale)))
+            """Derivatives of a unit at the newest step, shape (batch_size, num_lags, num_entries)."""
+            return forward.assembled(forward.derivatives(unit, target_scale))
 
-        shape = (x.shape[0], self._layout.num_lags or 1, self._layout.num_columns)
+        shape = (x[0].shape[0], *forward.shape)
         per_unit, h = _over_units(derivatives, present, len(self.units), shape)
         flat = tf.reduce_all(h == 0, axis=(1, 2)) & (weights > 0)
         same_step: tuple[Any, ...] = ()
         if self.mode == "many-to-many":
-            diagonal = self._same_step(forward, target_scale)
+            diagonal = self._same_step(x, forward, target_scale)
             same_step, h = _over_units(diagonal, present, len(self.units), shape)
-        h = tf.reshape(h * lags.valid[:, :, None], (x.shape[0], -1))
+        h = tf.reshape(h * valid, (shape[0], -1))
         return _Sums(
-            lags.reached,
+            forward.reached,
             (tf.math.count_nonzero(weights), tf.math.count_nonzero(flat)),
-            (tf.reduce_sum(rows), tf.reduce_sum(rows**2), tf.reduce_sum(present, axis=0)[:, None]),
+            (tf.reduce_sum(rows), tf.reduce_sum(rows**2), tf.reduce_sum(present, axis=0)),
             per_unit,
             same_step,
-            self._input_sums(x, lags, present),
+            _power_sums(forward.values, present),
             _product_sums(h, rows),
         )
 
@@ -142,43 +194,74 @@ class BatchMoments(Pass):
         )
         return moments, found.reached
 
-    def _same_step(self, forward: _Forward, target_scale: tf.Tensor) -> Callable[[Any], tf.Tensor]:
-        """A function from a unit to its derivatives of each step with respect to the same step of x, by lag."""
-        model = self._model()
+    def _same_step(
+        self, x: tuple[tf.Tensor, ...], forward: _Forward, target_scale: tf.Tensor
+    ) -> Callable[[Any], tf.Tensor]:
+        """A function from a unit to its derivatives of each step with respect to the same step of x, by lag.
+
+        Inputs without a time axis have no step: theirs are the derivatives of the newest output step.
+        """
+        sequences = [index for index, part in enumerate(forward.parts) if part.num_lags is not None]
+
+        def beside_static(unit: Any, diagonal: Sequence[tf.Tensor]) -> tf.Tensor:
+            every = list(diagonal) if len(sequences) == len(forward.parts) else forward.derivatives(unit, target_scale)
+            for index, derivative in zip(sequences, diagonal, strict=True):
+                every[index] = derivative
+            return forward.assembled(every)
+
+        one_pass = self._one_pass(x, forward, sequences, target_scale)
+        self.same_step = "exact" if one_pass is None else "one pass"
+        diagonal = one_pass or self._exact(forward, sequences, target_scale)
+        return lambda unit: beside_static(unit, diagonal(unit))
+
+    def _one_pass(
+        self, x: tuple[tf.Tensor, ...], forward: _Forward, sequences: list[int], target_scale: tf.Tensor
+    ) -> Callable[[Any], list[tf.Tensor]] | None:
+        """The derivative of the sum over valid steps: the diagonal, where no step leads to another; else None."""
+        model, steps = self._model(), forward.steps
         assert model is not None
-        x, tape, heads, lags, _ = forward
-        num_steps = self._layout.num_lags
-        self.same_step = "exact"
-        if _models.keeps_steps_apart(model):
-            with tf.GradientTape(persistent=True) as stopped, _models.stopped_states(model) as run:
-                stopped.watch(x)
-                apart = _units(self._outputs(x)[0], self._definition.output, num_steps)[1]
-            # A cuDNN kernel would not run the cells, and so would not stop their states.
-            if run == _models.recurrent_paths(model):
-                self.same_step = "one pass"
+        assert steps is not None
+        if not _models.keeps_steps_apart(model):
+            return None
+        with tf.GradientTape(persistent=True) as tape, _models.stopped_states(model) as run:
+            heads, found, _ = self._outputs(tape, x)
+            apart = units_of(heads, self._definition.output, steps.num_lags)[1]
+        # A cuDNN kernel would not run the cells, and so would not stop their states.
+        if run != _models.recurrent_paths(model):
+            return None
+        tensors = [found[index].tensor for index in self._reached(tape, apart, found, x)]
+        tensors = [tensors[index] for index in sequences]
 
-                def one_pass(unit: Any) -> tf.Tensor:
-                    """The derivative of the sum over valid steps: the diagonal, where no step leads to another."""
-                    one_hot = tf.one_hot(unit, apart.shape[2], dtype=apart.dtype)
-                    direction = tf.cast(lags.valid_steps, apart.dtype)[:, :, None] * one_hot
-                    return lags.order(self._entries(_gradient(stopped, apart, x, direction, target_scale)))
+        def derivatives(unit: Any) -> list[tf.Tensor]:
+            one_hot = tf.one_hot(unit, apart.shape[2], dtype=apart.dtype)
+            direction = tf.cast(steps.valid_steps, apart.dtype)[:, :, None] * one_hot
+            return _gradients(tape, apart, tensors, direction, target_scale)
 
-                return one_pass
-        with tape:
-            target = _units(heads, self._definition.output, num_steps)[1]
+        return derivatives
 
-        def exact(unit: Any) -> tf.Tensor:
-            """One backward pass a step, of which that step's derivatives are kept."""
+    def _exact(
+        self, forward: _Forward, sequences: list[int], target_scale: tf.Tensor
+    ) -> Callable[[Any], list[tf.Tensor]]:
+        """One backward pass a step, of which that step's derivatives are kept."""
+        assert forward.steps is not None
+        count = forward.steps.num_lags
+        tensors = [forward.tensors[index] for index in sequences]
+        with forward.tape:
+            target = units_of(forward.heads, self._definition.output, count)[1]
 
-            def at(step: tf.Tensor) -> tf.Tensor:
-                here = tf.one_hot(step, target.shape[1], dtype=target.dtype)[:, None]
+        def derivatives(unit: Any) -> list[tf.Tensor]:
+            def at(step: tf.Tensor) -> list[tf.Tensor]:
+                here = tf.one_hot(step, count, dtype=target.dtype)[:, None]
                 direction = tf.broadcast_to(here * tf.one_hot(unit, target.shape[2], dtype=target.dtype), target.shape)
-                return self._entries(_gradient(tape, target, x, direction, target_scale))[:, step]
+                return [g[:, step] for g in _gradients(forward.tape, target, tensors, direction, target_scale)]
 
-            steps = tf.map_fn(at, tf.range(target.shape[1]), fn_output_signature=tf.float64)
-            return lags.order(tf.transpose(steps, (1, 0, 2)))
+            by_step = tf.map_fn(at, tf.range(count), fn_output_signature=[tf.float64] * len(tensors))
+            return [
+                tf.ensure_shape(tf.transpose(g, (1, 0, *range(2, len(g.shape)))), tensor.shape)
+                for g, tensor in zip(by_step, tensors, strict=True)
+            ]
 
-        return exact
+        return derivatives
 
 
 class _Sums(NamedTuple):
@@ -197,16 +280,18 @@ class Derivatives(NamedTuple):
     """What `RowGradients` returns for a batch.
 
     Attributes:
-        gradients: Of each unit at its newest step, shape (batch_size, num_units, *row_shape).
         predictions: What is differentiated, shape (batch_size, num_units).
-        steps: The time step of each lag, shape (batch_size, num_lags).
-        valid: Whether the row has the lag, of the same shape.
+        gradients: For each part, of each unit at its newest step, shape (batch_size, num_units, *part_shape).
+        values: For each part its values, shape (batch_size, *part_shape).
+        steps: For each part the time step of each lag, shape (batch_size, num_lags).
+        valid: For each part whether the row has the lag, of the same shape.
     """
 
-    gradients: Any
     predictions: Any
-    steps: Any
-    valid: Any
+    gradients: tuple[Any, ...]
+    values: tuple[Any, ...]
+    steps: tuple[Any, ...]
+    valid: tuple[Any, ...]
 
 
 class RowGradients(Pass):
@@ -214,38 +299,46 @@ class RowGradients(Pass):
 
     keeps_rows = True
 
-    def _traced(self, x: tf.Tensor, weights: tf.Tensor, target_scale: tf.Tensor) -> Derivatives:
+    def _traced(
+        self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, target_scale: tf.Tensor
+    ) -> tuple[Derivatives, tf.Tensor]:
         forward = self._forward(x)
+        types = [tensor.dtype for tensor in forward.tensors]
 
-        def derivatives(unit: Any) -> tf.Tensor:
-            return tf.cast(forward.derivatives(unit, target_scale), x.dtype)
+        def derivatives(unit: Any) -> list[tf.Tensor]:
+            found = forward.derivatives(unit, target_scale)
+            return [tf.cast(g, _wide(kind)) for g, kind in zip(found, types, strict=True)]
 
         num_units = len(self.units)
         if num_units <= UNROLLED_UNITS:
-            gradients = tf.stack([derivatives(unit) for unit in range(num_units)])
+            units = [derivatives(unit) for unit in range(num_units)]
+            gradients = [tf.stack(every, axis=1) for every in zip(*units, strict=True)]
         else:
-            gradients = tf.map_fn(derivatives, tf.range(num_units), fn_output_signature=x.dtype)
-        steps = forward.lags.steps
-        if steps is None:
-            newest_first = tf.range(forward.lags.valid.shape[1])[::-1]
-            steps = tf.broadcast_to(newest_first, forward.lags.valid.shape)
-        by_row = tf.transpose(gradients, (1, 0, *range(2, len(gradients.shape))))
-        return Derivatives(by_row, forward.target, steps, forward.lags.valid > 0)
+            looped = tf.map_fn(derivatives, tf.range(num_units), fn_output_signature=[_wide(kind) for kind in types])
+            gradients = [tf.transpose(g, (1, 0, *range(2, len(g.shape)))) for g in looped]
+        result = Derivatives(
+            forward.target,
+            tuple(gradients),
+            tuple(tf.cast(tensor, _wide(tensor.dtype)) for tensor in forward.tensors),
+            tuple(lags.all_steps for lags in forward.lags),
+            tuple(lags.valid > 0 for lags in forward.lags),
+        )
+        return result, forward.reached
 
-    def _is_finite(self, found: Derivatives) -> bool:
-        return bool(np.isfinite(found.gradients).all())
+    def _is_finite(self, found: tuple[Derivatives, Any]) -> bool:
+        return all(np.isfinite(gradients).all() for gradients in found[0].gradients)
 
-    def _result(self, found: Derivatives) -> tuple[Derivatives, Array]:
-        return found, found.valid.any(axis=1)
+    def _result(self, found: tuple[Derivatives, Array]) -> tuple[Derivatives, Array]:
+        return found
 
 
 class InputMoments(Pass):
-    """The pass over background rows: the `Moments` of the input entries; of the model only its mask is run."""
+    """The pass over background rows: the `Moments` of the entries; of the model only what makes them is run."""
 
-    def _traced(self, x: tf.Tensor, weights: tf.Tensor, target_scale: tf.Tensor) -> tuple[Any, ...]:
-        lags = self._forward(x).lags
-        present = tf.cast(weights, tf.float64)[:, None] * lags.valid
-        return lags.reached, tf.reduce_sum(present, axis=0)[:, None], self._input_sums(x, lags, present)
+    def _traced(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, target_scale: tf.Tensor) -> tuple[Any, ...]:
+        forward = self._forward(x)
+        present = weights[:, None, None] * forward.valid
+        return forward.reached, tf.reduce_sum(present, axis=0), _power_sums(forward.values, present)
 
     def _is_finite(self, found: tuple[Any, ...]) -> bool:
         return True
@@ -259,117 +352,93 @@ class _Forward(NamedTuple):
     """A forward pass.
 
     Attributes:
-        x: The batch, watched by the tape.
         tape: Persistent, to be asked once a unit.
+        tensors: What is differentiated with respect to.
+        parts: How the axes of each are read.
+        lags: Where each lag of each is in each row.
         heads: The outputs that are differentiated.
-        lags: Where each lag is in each row.
         target: The heads at their newest step, shape (batch_size, num_units).
+        steps: The lags of the time axis that heads have; None without one.
     """
 
-    x: tf.Tensor
     tape: tf.GradientTape
+    tensors: list[tf.Tensor]
+    parts: tuple[Part, ...]
+    lags: list[Lags]
     heads: dict[str, tf.Tensor]
-    lags: _Lags
     target: tf.Tensor
+    steps: Lags | None
 
-    def derivatives(self, unit: Any, target_scale: tf.Tensor) -> tf.Tensor:
-        """Of one unit with respect to x, of the shape of x, in float64."""
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Lags and entries of all parts beside each other."""
+        return max(lags.num_lags for lags in self.lags), sum(math.prod(part.shape) for part in self.parts)
+
+    @property
+    def valid(self) -> tf.Tensor:
+        """1.0 where a row has a lag of a part, shape (batch_size, num_lags, num_entries), or 1 entry for one part."""
+        if len(self.parts) == 1:
+            return self.lags[0].valid[:, :, None]
+        every = [
+            tf.tile(lags.valid[:, :, None], (1, 1, math.prod(part.shape)))
+            for lags, part in zip(self.lags, self.parts, strict=True)
+        ]
+        return self._beside(every)
+
+    @property
+    def reached(self) -> tf.Tensor:
+        """Whether a row has any step of any sequence, shape (batch_size,)."""
+        sequences = [
+            lags.reached for lags, part in zip(self.lags, self.parts, strict=True) if part.num_lags is not None
+        ]
+        return tf.reduce_any(tf.stack(sequences), axis=0) if sequences else self.lags[0].reached
+
+    @property
+    def values(self) -> tf.Tensor:
+        """What the tensors hold, shape (batch_size, num_lags, num_entries), in float64."""
+        return self.assembled([tf.cast(tensor, tf.float64) for tensor in self.tensors])
+
+    def derivatives(self, unit: Any, target_scale: tf.Tensor) -> list[tf.Tensor]:
+        """Of one unit with respect to each tensor, of its shape, in float64."""
         one_hot = tf.one_hot(unit, self.target.shape[1], dtype=self.target.dtype)
         direction = tf.broadcast_to(one_hot, self.target.shape)
-        return _gradient(self.tape, self.target, self.x, direction, target_scale)
+        return _gradients(self.tape, self.target, self.tensors, direction, target_scale)
+
+    def assembled(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Tensors of the shapes of the parts, by lag, beside each other: (batch_size, num_lags, num_entries)."""
+        by_lag = [
+            lags.order(tf.reshape(tensor, (tensor.shape[0], lags.num_lags, math.prod(part.shape))))
+            for tensor, lags, part in zip(tensors, self.lags, self.parts, strict=True)
+        ]
+        return by_lag[0] if len(by_lag) == 1 else self._beside(by_lag)
+
+    def _beside(self, by_lag: list[tf.Tensor]) -> tf.Tensor:
+        most = self.shape[0]
+        return tf.concat([tf.pad(part, ((0, 0), (0, most - part.shape[1]), (0, 0))) for part in by_lag], axis=2)
 
 
-class _Lags(NamedTuple):
-    """Where each lag is in each row.
-
-    Attributes:
-        steps: The time step of each lag, shape (batch_size, num_lags); None if the newest step is the last in all rows.
-        valid: 1.0 where the row has the lag, else 0.0, shape (batch_size, num_lags), float64.
-        valid_steps: The same in the order of time.
-        reached: Whether the row has any valid step, shape (batch_size,).
-    """
-
-    steps: tf.Tensor | None
-    valid: tf.Tensor
-    valid_steps: tf.Tensor
-    reached: tf.Tensor
-
-    @classmethod
-    def of(cls, batch_size: int, num_lags: int | None, mask: tf.Tensor | None) -> _Lags:
-        """Lags that count back from the last step, or from the last one that the mask leaves valid."""
-        count = num_lags or 1
-        if mask is None:
-            every = tf.ones((batch_size, count), tf.float64)
-            return cls(None, every, every, tf.ones(batch_size, tf.bool))
-        mask = tf.ensure_shape(mask, (batch_size, count))
-        last = count - 1 - tf.argmax(tf.cast(mask[:, ::-1], tf.int32), axis=1, output_type=tf.int32)
-        steps = last[:, None] - tf.range(count)[None, :]
-        inside = tf.maximum(steps, 0)
-        valid = tf.gather(mask, inside, axis=1, batch_dims=1) & (steps >= 0)
-        return cls(inside, tf.cast(valid, tf.float64), tf.cast(mask, tf.float64), tf.reduce_any(mask, axis=1))
-
-    def order(self, entries: tf.Tensor) -> tf.Tensor:
-        """Entries of shape (batch_size, num_steps, num_columns) by lag instead of by step."""
-        if self.steps is None:
-            return entries[:, ::-1] if entries.shape[1] != 1 else entries
-        return tf.gather(entries, self.steps, axis=1, batch_dims=1)
-
-    def newest(self, entries: tf.Tensor) -> tf.Tensor:
-        """Entries of shape (batch_size, num_steps, ...) at the newest step of each row."""
-        return entries[:, -1] if self.steps is None else tf.gather(entries, self.steps[:, 0], axis=1, batch_dims=1)
+def _wide(kind: Any) -> Any:
+    """The type in which derivatives with respect to a tensor are returned."""
+    return tf.float64 if kind == tf.float64 else tf.float32
 
 
-def _mode(asked: str, num_lags: int | None, shapes: list[tuple[int, ...]]) -> str:
-    """The mode of a model with heads of these shapes."""
-    if num_lags is None:
-        return "static"
-    if asked == "auto":
-        asked = "many-to-many" if any(_keeps_steps(shape, num_lags) for shape in shapes) else "many-to-one"
-    if asked == "many-to-many" and not all(len(shape) >= 2 and shape[1] == num_lags for shape in shapes):
-        _checks.steps_of_heads(shapes, num_lags)
-    return asked
-
-
-def _keeps_steps(shape: Sequence[int], num_lags: int | None) -> bool:
-    """Whether a head of this shape has the time steps of the input as its second axis."""
-    return num_lags is not None and len(shape) >= 3 and shape[1] == num_lags
-
-
-def _units(
-    heads: dict[str, tf.Tensor], output: int | str | None, num_steps: int | None = None
-) -> tuple[tuple[str, ...], tf.Tensor]:
-    """Names of the measured units, and one tensor of shape (batch_size, num_units).
-
-    With ``num_steps`` the second axis of the heads is that of the steps: (batch_size, num_steps, num_units).
-    """
-    names: list[str] = []
-    tables = []
-    for head, tensor in heads.items():
-        kept = tensor.shape[:1] if num_steps is None else tensor.shape[:2]
-        width = math.prod(tensor.shape[len(kept) :])
-        prefix = "" if len(heads) == 1 else head if width == 1 else f"{head}/"
-        names += [prefix] if prefix == head else [f"{prefix}{unit}" for unit in range(width)]
-        tables.append(tf.reshape(tensor, (*kept, width)))
-    target = tf.concat(tables, axis=-1) if len(tables) > 1 else tables[0]
-    if not isinstance(output, int):
-        return tuple(names), target
-    if output >= len(names):
-        _checks.unit(output, names)
-    return (names[output],), target[..., output : output + 1]
-
-
-def _gradient(
-    tape: tf.GradientTape, target: tf.Tensor, x: tf.Tensor, direction: tf.Tensor, target_scale: tf.Tensor
-) -> tf.Tensor:
-    """Derivatives of ``sum(direction * target)`` with respect to x, of its shape, in float64.
+def _gradients(
+    tape: tf.GradientTape,
+    target: tf.Tensor,
+    tensors: Sequence[tf.Tensor],
+    direction: tf.Tensor,
+    target_scale: tf.Tensor,
+) -> list[tf.Tensor]:
+    """Derivatives of ``sum(direction * target)`` with respect to each tensor, of its shape, in float64.
 
     The scale, a power of 2, lifts them over the smallest float16 on their way; taking it back in float64 is exact.
     """
     scaled = direction * tf.cast(target_scale, target.dtype)
-    found = tape.gradient(target, x, output_gradients=scaled)
-    if found is None:
-        _checks.path(["x"])
-    return tf.cast(tf.ensure_shape(found, x.shape), tf.float64) / tf.cast(target_scale, tf.float64)
+    found = tape.gradient(target, list(tensors), output_gradients=scaled)
+    return [
+        tf.cast(tf.ensure_shape(gradient, tensor.shape), tf.float64) / tf.cast(target_scale, tf.float64)
+        for gradient, tensor in zip(found, tensors, strict=True)
+    ]
 
 
 def _over_units(
@@ -398,18 +467,18 @@ def _over_units(
 def _power_sums(values: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Shift, and weighted sums of ``v - shift`` and its squares: see `Moments.from_sums`.
 
-    The values have the axes of the weights, rows first, and one more.
+    The weights have the axes of the values, rows first, the last of them maybe 1.
     """
     shift = values[0]
     centred = values - shift
-    weighted = centred * weights[..., None]
+    weighted = centred * weights
     return shift, tf.reduce_sum(weighted, axis=0), tf.reduce_sum(weighted * centred, axis=0)
 
 
 def _product_sums(values: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Shift, and weighted sums of ``v - shift`` and its products, or only squares for wide inputs."""
     if values.shape[1] > CROSS_ENTRIES:
-        return _power_sums(values, weights[:, 0])
+        return _power_sums(values, weights)
     shift = values[0]
     centred = values - shift
     weighted = centred * weights

@@ -18,8 +18,6 @@ import tensorflow as tf
 from keras_sensitivity import _checks
 
 __all__ = [
-    "batch_shape",
-    "code_readers",
     "final_activations",
     "fingerprint",
     "forward",
@@ -27,7 +25,10 @@ __all__ = [
     "keeps_steps_apart",
     "layers",
     "masks",
+    "operations",
+    "reads_codes",
     "recurrent_paths",
+    "replaced",
     "stopped_states",
 ]
 
@@ -77,6 +78,7 @@ CODES = (
     keras.layers.Discretization,
     keras.layers.CategoryEncoding,
     keras.layers.Hashing,
+    keras.layers.HashedCrossing,
     keras.layers.StringLookup,
     keras.layers.IntegerLookup,
     keras.layers.TextVectorization,
@@ -88,18 +90,20 @@ def layers(model: keras.Model) -> Iterator[keras.Layer]:
     return model._flatten_layers()  # type: ignore[no-any-return]
 
 
-def code_readers(model: keras.Model) -> list[str]:
-    """The names of the layers that read codes or bins, through which no derivative passes back to the column."""
-    return [layer.name for layer in layers(model) if isinstance(layer, CODES)]
+def operations(model: keras.Model) -> Iterator[Any]:
+    """All layers, and the operations of functional models that are no layers, such as those of `keras.ops`."""
+    for layer in layers(model):
+        yield layer
+        if isinstance(layer, keras.Model):
+            yield from (each for each in getattr(layer, "operations", ()) if not isinstance(each, keras.Layer))
 
 
-def batch_shape(model: keras.Model) -> tuple[int | None, ...] | None:
-    """The input shape that a functional or Sequential model of one input declares; a subclassed one does not say."""
-    inputs = getattr(model, "inputs", None)
-    return tuple(inputs[0].shape) if inputs and len(inputs) == 1 else None
+def reads_codes(model: keras.Model) -> bool:
+    """Whether the model has layers that look codes, bins or words up."""
+    return any(isinstance(layer, CODES) for layer in layers(model))
 
 
-def forward(model: keras.Model, x: tf.Tensor) -> Any:
+def forward(model: keras.Model, x: Any) -> Any:
     """The model's output in inference mode, leaving every variable of the model as it is."""
     parameters = inspect.signature(model.call).parameters
     takes_training = "training" in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
@@ -109,7 +113,7 @@ def forward(model: keras.Model, x: tf.Tensor) -> Any:
     try:
         return model.stateless_call(trainable, non_trainable, x, **arguments)[0]
     except Exception as error:  # noqa: BLE001  (whatever the user's model raises)
-        _checks.call(error, x.shape)
+        _checks.call(error, [tuple(tensor.shape) for tensor in tf.nest.flatten(x)])
 
 
 def heads(model: keras.Model, output: Any) -> dict[str, tf.Tensor]:
@@ -168,9 +172,9 @@ def final_activations(model: keras.Model) -> Iterator[dict[int, tf.Tensor]]:
         for layer in layers(model):
             own = vars(layer).get("activation")
             if own is not None and own in (keras.activations.softmax, keras.activations.sigmoid):
-                stack.enter_context(_replaced(layer, "activation", recording(own)))
+                stack.enter_context(replaced(layer, "activation", recording(own)))
             elif isinstance(layer, keras.layers.Softmax):
-                stack.enter_context(_replaced(layer, "call", recording(layer.call)))
+                stack.enter_context(replaced(layer, "call", recording(layer.call)))
         yield arguments
 
 
@@ -193,10 +197,10 @@ def masks(model: keras.Model) -> Iterator[list[tf.Tensor]]:
         for layer in layers(model):
             if isinstance(layer, keras.layers.Masking):  # it sets its mask in its call
                 on_result = recording(layer.call, lambda result: getattr(result, "_keras_mask", None))
-                stack.enter_context(_replaced(layer, "call", on_result))
+                stack.enter_context(replaced(layer, "call", on_result))
             elif not isinstance(layer, keras.Model) and layer.supports_masking:
                 returned = recording(layer.compute_mask, lambda mask: mask)
-                stack.enter_context(_replaced(layer, "compute_mask", returned))
+                stack.enter_context(replaced(layer, "compute_mask", returned))
         yield made
 
 
@@ -220,7 +224,7 @@ def stopped_states(model: keras.Model) -> Iterator[set[str]]:
     with contextlib.ExitStack() as stack:
         for layer in layers(model):
             if type(layer) in RECURRENT:
-                stack.enter_context(_replaced(layer.cell, "call", stopping(layer)))
+                stack.enter_context(replaced(layer.cell, "call", stopping(layer)))
         yield run
 
 
@@ -264,7 +268,7 @@ def _functional_call() -> Any:
 
 
 @contextlib.contextmanager
-def _replaced(layer: keras.Layer, name: str, value: Any) -> Iterator[None]:
+def replaced(layer: keras.Layer, name: str, value: Any) -> Iterator[None]:
     """An attribute of a layer, replaced for a while, past Keras' own tracking of attributes."""
     own = vars(layer)
     had, before = name in own, own.get(name)

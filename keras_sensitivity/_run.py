@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from keras_sensitivity import _checks, _models
-from keras_sensitivity._data import Rows, as_rows
+from keras_sensitivity import _checks
+from keras_sensitivity._data import Rows, default_names, read
+from keras_sensitivity._features import Block, Features
 from keras_sensitivity._gradients import UNROLLED_UNITS, Pass
-from keras_sensitivity._tracing import JitCompile, Layout
+from keras_sensitivity._parts import Part
+from keras_sensitivity._tracing import JitCompile
 from keras_sensitivity.definition import Definition
 
 __all__ = ["Run", "check_arguments", "suitable_batch_size"]
@@ -20,6 +23,9 @@ __all__ = ["Run", "check_arguments", "suitable_batch_size"]
 # Floats that one batch may hold in its activations and derivatives (256 MB in float32), and rows at the most.
 BATCH_FLOATS = 2**26
 BATCH_ROWS = 2**15
+
+# Rows of a batch of a stream at the least, where it yields less at a time and has no known end.
+STREAM_ROWS = 1024
 
 
 class Run:
@@ -30,6 +36,8 @@ class Run:
     Attributes:
         rows: The `Rows` to run.
         traced: The pass.
+        blocks: How the measured tensors are read, in the order of the entries.
+        features: The names.
     """
 
     def __init__(
@@ -41,6 +49,7 @@ class Run:
         definition: Definition,
         feature_names: Sequence[str] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
+        exclude: Sequence[str] = (),
         num_samples: int | None = None,
         batch_size: int | None = None,
         jit_compile: JitCompile = "auto",
@@ -48,44 +57,61 @@ class Run:
         _checks.backend()
         check_arguments(definition=definition, num_samples=num_samples, batch_size=batch_size, jit_compile=jit_compile)
         _checks.model(model)
-        _checks.codes(_models.code_readers(model))
-        self.rows: Rows = as_rows(
-            x, model, feature_names=feature_names, groups=groups, num_samples=num_samples, mode=definition.mode
+        self.rows: Rows = read(x, model, num_samples)
+        inputs = self.rows.inputs
+        if exclude:
+            _checks.excluded(exclude, inputs.names)
+        first = self.rows.first()
+        self._batch_size = _batch_size(model, self.rows, [leaf.shape for leaf in first.leaves], batch_size, kind)
+        batch, _ = next(self.rows.batches(self._batch_size))
+        self.traced: Any = kind.of(
+            model, batch, inputs=inputs, definition=definition, jit_compile=jit_compile, exclude=exclude
         )
-        num_columns = len(self.rows.features.columns)
+        self.blocks = [_block(part, self.rows) for part in self.traced.parts]
+        self.features = Features.of(self.blocks, feature_names, groups)
         if isinstance(definition.scale, tuple):
-            _checks.scale_length(len(definition.scale), num_columns)
-        self._batch_size = _batch_size(model, self.rows, batch_size, kind.keeps_rows)
-        first, _ = next(self.rows.batches(self._batch_size))
-        layout = Layout(self.rows.num_lags, num_columns)
-        self.traced: Any = kind.of(model, first, layout=layout, definition=definition, jit_compile=jit_compile)
+            _checks.scale_length(len(definition.scale), len(self.features.columns))
 
     @property
     def description(self) -> str:
         """What is done, in one line."""
-        traced, features, num_lags = self.traced, self.rows.features.names, self.rows.num_lags
-        steps = f" x {num_lags} lags ({traced.mode})" if num_lags else ""
+        traced = self.traced
+        count = "a stream of" if self.rows.num_rows is None else f"{self.rows.num_rows:,}"
+        steps = f" x {traced.num_lags} lags ({traced.mode})" if traced.num_lags else ""
         diagonal = f"; same-step derivatives: {traced.same_step}" if traced.same_step else ""
         return (
-            f"{len(self.rows.entries):,} rows, {len(features)} features{steps}, {len(traced.units)} output "
-            f"unit(s), batches of {self._batch_size:,}; {traced.compiler}: {traced.reason}{diagonal}."
+            f"{count} rows, {len(self.features.names)} features{steps}, {len(traced.units)} output unit(s), "
+            f"batches of {self._batch_size:,}; {traced.compiler}: {traced.reason}{diagonal}."
         )
 
     def results(self, progress: bool = False) -> Iterator[Any]:
-        """What the pass returns for each batch; refuses rows that are masked entirely."""
+        """What the pass returns for each batch; refuses rows that are masked entirely, and weights that are all 0."""
         batches = self.rows.batches(self._batch_size)
         if progress:
-            batches = _with_progress(batches, self.rows.num_batches(self._batch_size))
+            num_rows = self.rows.num_rows
+            batches = _with_progress(batches, None if num_rows is None else math.ceil(num_rows / self._batch_size))
         masked: list[int] = []
-        for index, batch in enumerate(batches):
-            result, reached = self.traced(*batch)
-            if not reached.all():
-                start = index * self._batch_size
-                rows = self.rows.positions[start : start + self._batch_size]
-                masked.extend(rows[~reached[: len(rows)]].tolist())
+        weight = 0.0
+        for index, (batch, weights) in enumerate(batches):
+            result, reached = self.traced(batch, weights)
+            lost = np.flatnonzero(~reached & (weights > 0)).tolist()
+            masked += [self.rows.position(index * self._batch_size + row) for row in lost]
+            weight += weights.sum()
             yield result
         if masked:
             _checks.masked(masked)
+        if weight == 0:
+            _checks.weightless()
+
+
+def _block(part: Part, rows: Rows) -> Block:
+    """The names of the columns that a measured tensor stands for."""
+    leaves = [rows.inputs.leaves[source] for source in part.sources]
+    source = "_X_".join(leaf.name for leaf in leaves)
+    columns = rows.columns[part.sources[0]]
+    if columns is None or part.num_lags is not None or len(columns) != part.num_columns or len(leaves) > 1:
+        columns = default_names(source, part.shape if part.is_number else (part.num_columns,))
+    return Block(tuple(columns), part.shape, part.num_lags, source, part.sources, part.is_number)
 
 
 def check_arguments(*, definition: Any, num_samples: Any, batch_size: Any, jit_compile: Any) -> None:
@@ -97,7 +123,10 @@ def check_arguments(*, definition: Any, num_samples: Any, batch_size: Any, jit_c
 
 
 def suitable_batch_size(
-    model: keras.Model, num_rows: int, row_shape: tuple[int, ...], most_units: int = UNROLLED_UNITS
+    model: keras.Model,
+    num_rows: int,
+    row_shapes: Sequence[tuple[int, ...]],
+    most_units: int = UNROLLED_UNITS,
 ) -> int:
     """Rows of a batch whose activations and derivatives take about 256 MB, in equal batches over all rows.
 
@@ -107,26 +136,32 @@ def suitable_batch_size(
     outputs = [tensor.shape[-1] or 1 for tensor in getattr(model, "outputs", None) or [] if len(tensor.shape) > 1]
     units = min(most_units, sum(outputs) or UNROLLED_UNITS)
     # Derivatives are float64; activations have their gradients.
-    floats_per_row = 2 * (units + 2) * math.prod(row_shape) + 2 * math.prod(row_shape[:-1]) * widths
+    positions = max(math.prod(shape[:-1]) for shape in row_shapes)
+    floats_per_row = 2 * (units + 2) * sum(map(math.prod, row_shapes)) + 2 * positions * widths
     most = max(1, min(BATCH_ROWS, BATCH_FLOATS // floats_per_row))
     num_batches = -(-num_rows // most)
     return -(-num_rows // num_batches)
 
 
-def _batch_size(model: keras.Model, rows: Rows, asked: int | None, keeps_rows: bool) -> int:
+def _batch_size(
+    model: keras.Model, rows: Rows, shapes: Sequence[tuple[int, ...]], asked: int | None, kind: type[Pass]
+) -> int:
     """Rows of a batch: the model's own, where its input has a fixed one, else as asked for, else a suitable one."""
-    declared = _models.batch_shape(model)
+    declared = rows.inputs.leaves[0].shape
     if declared is not None and declared[0] is not None:
         _checks.fixed_batch_size(asked, declared[0])
         return declared[0]
-    num_rows = len(rows.entries)
-    most_units = sys.maxsize if keeps_rows else UNROLLED_UNITS
-    size = min(asked or suitable_batch_size(model, num_rows, rows.row_shape, most_units), num_rows)
+    most_units = sys.maxsize if kind.keeps_rows else UNROLLED_UNITS
+    row_shapes = [shape[1:] for shape in shapes]
+    num_rows = rows.num_rows
+    if num_rows is None:
+        return asked or suitable_batch_size(model, max(STREAM_ROWS, shapes[0][0]), row_shapes, most_units)
+    size = min(asked or suitable_batch_size(model, num_rows, row_shapes, most_units), num_rows)
     # One row is explained now, five the next time: powers of 2, so that few shapes are traced.
-    return 2 ** (num_rows - 1).bit_length() if keeps_rows and size == num_rows else size
+    return 2 ** (num_rows - 1).bit_length() if kind.keeps_rows and size == num_rows else size
 
 
-def _with_progress(batches: Iterator[tuple[Any, Any]], count: int) -> Iterator[tuple[Any, Any]]:
+def _with_progress(batches: Iterator[tuple[Any, Any]], count: int | None) -> Iterator[tuple[Any, Any]]:
     """The same batches, and a progress bar that moves when one is done."""
     bar = keras.utils.Progbar(count, unit_name="batch")
     for index, batch in enumerate(batches):

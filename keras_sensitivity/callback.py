@@ -58,7 +58,7 @@ class SensitivityCallback(keras.callbacks.Callback):
     Args:
         x: The rows to measure, as they go into ``model.fit``: array, tensor or DataFrame of shape
             (num_samples, num_features), or array of shape (num_samples, num_steps, num_features).
-        feature_names, groups, definition, batch_size, jit_compile: As in `measure`.
+        feature_names, groups, exclude, definition, batch_size, jit_compile: As in `measure`.
         num_samples: Rows to measure, a fixed random subset; None: all. The standard deviations for ``scale="std"`` are
             those of these rows.
         every_n_epochs: Epochs between looks. There is one at epoch 0 and one after the last in any case.
@@ -96,6 +96,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         *,
         feature_names: Sequence[str] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
+        exclude: Sequence[str] = (),
         definition: Definition = Definition(),
         num_samples: int | None = 4096,
         batch_size: int | None = None,
@@ -115,6 +116,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         self.x = x
         self.feature_names = feature_names
         self.groups = groups
+        self.exclude = exclude
         self.definition = definition
         self.num_samples = num_samples
         self.batch_size = batch_size
@@ -185,6 +187,7 @@ class SensitivityCallback(keras.callbacks.Callback):
             self.x,
             feature_names=self.feature_names,
             groups=self.groups,
+            exclude=self.exclude,
             definition=self.definition,
             num_samples=self.num_samples,
             batch_size=self.batch_size,

@@ -6,17 +6,21 @@ import copy
 import dataclasses
 import functools
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from keras_sensitivity import _checks
 from keras_sensitivity._data import Rows, as_array, columns_of
+from keras_sensitivity._features import Block, Features, image_shape
 from keras_sensitivity._gradients import Derivatives, InputMoments, RowGradients
 from keras_sensitivity._run import Run
+from keras_sensitivity._streams import is_endless, is_stream
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.importance import scale_of, shares
 from keras_sensitivity.measurement import measure
@@ -41,6 +45,7 @@ def explain(
     background: Any = None,
     feature_names: Sequence[str] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
+    exclude: Sequence[str] = (),
     definition: Definition = Definition(),
     batch_size: int | None = None,
     log_dir: str | os.PathLike[str] | None = None,
@@ -56,6 +61,7 @@ def explain(
             None: those of x itself; a single row has none, so that ``scale`` becomes None, with a warning.
         feature_names: As in `measure`.
         groups: As in `measure`; the share of a group adds the squares of its columns.
+        exclude: As in `measure`.
         definition: What is differentiated, and how it is scaled. Many-to-many models: the newest output step.
         log_dir: A folder: write TensorBoard pictures and tables of the first 50 rows to ``log_dir/explanations``.
         batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
@@ -89,11 +95,15 @@ def explain(
     options: dict[str, Any] = {
         "feature_names": feature_names,
         "groups": groups,
+        "exclude": exclude,
         "batch_size": batch_size,
         "jit_compile": jit_compile,
     }
-    run = Run(RowGradients, model, x, definition=definition, **options)
-    if definition.scale == "std" and background is None and len(run.rows.entries) == 1:
+    if is_stream(x) and is_endless(x):
+        _checks.endless()
+    kept = sys.maxsize if is_stream(x) else None  # the rows are a part of the result
+    run = Run(RowGradients, model, x, definition=definition, num_samples=kept, **options)
+    if definition.scale == "std" and background is None and run.rows.num_rows == 1:
         definition = dataclasses.replace(definition, scale=None)
         _checks.single_row()
     if verbose:
@@ -107,8 +117,10 @@ def explain(
     explanation = Explanation(
         _collected(run, progress=bool(verbose)),
         run.rows,
+        blocks=run.blocks,
+        features=run.features,
         units=run.traced.units,
-        scale=scale_of(definition, inputs, len(run.rows.features.columns)),
+        scale=scale_of(definition, inputs, run.features),
         definition=definition,
         frame=x if isinstance(x, pd.DataFrame) else None,
     )
@@ -120,11 +132,13 @@ def explain(
 
 def _collected(run: Run, progress: bool) -> Derivatives:
     """The derivatives of all rows, without those that only fill up the last batch."""
-    count, start, every = len(run.rows.entries), 0, None
+    count, start = run.rows.num_rows, 0
+    every: Derivatives | None = None
+    assert count is not None
     for batch in run.results(progress):
         if every is None:
-            every = Derivatives(*(np.empty((count, *part.shape[1:]), part.dtype) for part in batch))
-        for whole, part in zip(every, batch, strict=True):
+            every = tf.nest.map_structure(lambda part: np.empty((count, *part.shape[1:]), part.dtype), batch)
+        for whole, part in zip(tf.nest.flatten(every), tf.nest.flatten(batch), strict=True):
             whole[start : start + len(part)] = part[: count - start]
         start += len(batch.predictions)
     assert every is not None
@@ -152,11 +166,8 @@ class Explanation:
     An explanation is made by `explain` and never changes; it keeps the rows and their derivatives.
 
     Attributes:
-        gradients: Derivatives, raw and signed, in output per input and in the input's order of time, shape
-            (num_samples, num_units, *input_shape).
         predictions: What was differentiated, shape (num_samples, num_units).
         units: Names of the units, shape (num_units,).
-        x: The explained rows, shape (num_samples, *input_shape).
         definition: The `Definition` it was made with.
 
     Example:
@@ -179,19 +190,22 @@ class Explanation:
         derivatives: Derivatives,
         rows: Rows,
         *,
+        blocks: Sequence[Block],
+        features: Features,
         units: tuple[str, ...],
         scale: Array,
         definition: Definition,
         frame: pd.DataFrame | None,
     ) -> None:
-        self.gradients: Array = derivatives.gradients
         self.predictions: Array = derivatives.predictions
         self.units = units
         self.definition = definition
-        self._steps, self._valid = derivatives.steps, derivatives.valid
-        self.x = rows.entries.astype(rows.dtype)
-        self._features = rows.features
-        self._num_lags = rows.num_lags
+        self._derivatives = derivatives
+        self._inputs = rows.inputs
+        self._leaves = rows.entries
+        self._blocks = blocks
+        self._features = features
+        self._num_lags = max((block.num_lags for block in blocks if block.num_lags is not None), default=None)
         self._scale = scale
         self._index = pd.RangeIndex(len(self), name="sample") if frame is None else frame.index
         self._columns = columns_of(frame)
@@ -214,6 +228,29 @@ class Explanation:
         return plots.html(self.plot, repr(self)[1:-1], table, note="shares of the first samples, percent")
 
     @property
+    def x(self) -> Any:
+        """The explained rows: shape (num_samples, *input_shape), for several inputs in a dict or list of arrays."""
+        return self._inputs.pack(self._leaves)
+
+    @property
+    def gradients(self) -> Any:
+        """Derivatives, raw and signed, in output per input, in the input's order of time.
+
+        Shape (num_samples, num_units, *input_shape); for several inputs in a dict or list of arrays. Of codes they are
+        those with respect to what each is looked up as, such as the dimensions of an embedding; an input that was
+        looked up in several ways has a tuple of them. Crossed inputs have a key of their own in a dict.
+        """
+        found: list[Any] = [() for _ in self._leaves]
+        crossed = {}
+        for block, gradients in zip(self._blocks, self._derivatives.gradients, strict=True):
+            if len(block.sources) == 1:
+                found[block.sources[0]] += (gradients,)
+            else:
+                crossed[block.source] = gradients
+        packed = self._inputs.pack([each[0] if len(each) == 1 else each or None for each in found])
+        return {**packed, **crossed} if crossed and isinstance(packed, dict) else packed
+
+    @property
     def features(self) -> pd.DataFrame:
         """Share of each feature (lambda0), percent, shape (num_samples, num_features); each row sums to 100.
 
@@ -230,12 +267,14 @@ class Explanation:
         if self._num_lags is None:
             return None
         columns = pd.RangeIndex(self._num_lags, name="lag")
-        return pd.DataFrame(shares(self._by_lag.sum(axis=2)), index=self._index, columns=columns)
+        sequences = self._by_lag[:, :, ~self._features.are_static]
+        return pd.DataFrame(shares(sequences.sum(axis=2)), index=self._index, columns=columns)
 
     def by_lag(self, sample: int = 0) -> pd.DataFrame | None:
         """The r[k, f] of one sample, shape (num_lags, num_features), in output (per input for ``scale=None``).
 
-        Of a single unit it has the sign of the derivative, but for groups. None without a time axis.
+        Of a single unit it has the sign of the derivative, but for groups and codes. None without a time axis; NaN for
+        features without one, beside others.
 
         Raises:
             ValueError: If there is no such sample.
@@ -243,24 +282,32 @@ class Explanation:
         _checks.sample(sample, len(self))
         if self._num_lags is None:
             return None
-        sizes = self._by_lag[sample]
+        sizes = np.where(self._features.are_static, np.nan, self._by_lag[sample])
         if len(self.units) == 1:
             signs = self._features.sum(np.sign(self._scaled([sample])[0, 0]))
             sizes = sizes * np.where(self._features.are_columns, signs, 1)
         index = pd.RangeIndex(self._num_lags, name="lag")
         return pd.DataFrame(sizes, index=index, columns=list(self._features.names))
 
-    def values(self, sample: int = 0) -> dict[str, float]:
-        """The values of the features that are single columns of a table, by name; without them for other inputs."""
-        if self.x.ndim > 2 or self._num_lags is not None:
-            return {}
-        alone = self._features.are_columns[list(self._features.membership)]
-        columns = zip(self._features.columns, self.x[sample], alone, strict=True)
-        return {name: float(value) for name, value, is_alone in columns if is_alone}
+    def values(self, sample: int = 0) -> dict[str, Any]:
+        """The values of the features that are single columns of tables, numbers or codes, by name."""
+        alone = np.bincount(self._features.membership) == 1
+        values: dict[str, Any] = {}
+        start = 0
+        for block in self._blocks:
+            owners = dict.fromkeys(self._features.owners[start : start + block.num_entries])
+            start += block.num_entries
+            leaf = self._leaves[block.sources[0]][sample].ravel()
+            if block.num_lags is None and len(block.sources) == 1 and len(leaf) == len(owners) and len(block.shape) < 3:
+                names = [(self._features.columns[owner], alone[self._features.membership[owner]]) for owner in owners]
+                values |= {name: value.item() if isinstance(value, np.generic) else value
+                           for (name, is_alone), value in zip(names, leaf, strict=True) if is_alone}  # fmt: skip
+        return values
 
     def newest_image(self, sample: int = 0) -> Array:
         """The image of one sample, of a sequence of images the newest, shape (height, width, channels)."""
-        return np.asarray(self.x[sample] if self._num_lags is None else self.x[sample, self._steps[sample, 0]])
+        image = self._leaves[self._blocks[0].sources[0]][sample]
+        return np.asarray(image if self._num_lags is None else image[self._derivatives.steps[0][sample, 0]])
 
     @property
     def map(self) -> Array | None:
@@ -268,10 +315,11 @@ class Explanation:
 
         Of a sequence of images, all steps together.
         """
-        if not self._is_image:
+        shape = image_shape(self._blocks)
+        if shape is None:
             return None
         entries = np.sqrt(self._entry_squares).mean(axis=1) ** 2
-        return shares(entries).reshape(-1, *self.x.shape[-3:])
+        return shares(entries).reshape(-1, *shape)
 
     @property
     def signs(self) -> pd.DataFrame:
@@ -296,7 +344,8 @@ class Explanation:
             x_near: One row for each explained one, of the shape of x; or any number of rows, if one is explained.
 
         Raises:
-            ValueError: If the rows do not fit those that were explained.
+            ValueError: If the rows do not fit those that were explained, or if x has codes, between which there is
+                nothing to expand.
 
         Example:
 
@@ -307,12 +356,21 @@ class Explanation:
         >>> ks.explain(model, [[1.0, 1.0]], definition=ks.PAPER).approximate([[2.0, 1.0], [2.0, 2.0]]).tolist()
         [[5.5], [4.5]]
         """
-        columns, values = as_array(x_near)
-        _checks.same_columns("x_near", columns, self._columns)
-        _checks.near(values.shape, self.x.shape)
-        moves = (values - self.x).reshape(-1, 1, self.x[0].size)
-        slopes = self.gradients.reshape(len(self), len(self.units), -1)
-        return np.asarray(self.predictions + (slopes * moves).sum(axis=2))
+        near = [as_array(value, text=True) for value in self._inputs.flatten(x_near)]
+        approximation = self.predictions
+        for block, gradients, values in zip(
+            self._blocks, self._derivatives.gradients, self._derivatives.values, strict=True
+        ):
+            if not block.is_number:
+                _checks.codes_near(block.source or "x")
+            columns, others = near[block.sources[0]]
+            _checks.same_columns("x_near", columns, self._columns)
+            others = others[:, None] if others.ndim + 1 == values.ndim == 2 and values.shape[1] == 1 else others
+            _checks.near(others.shape, values.shape)
+            moves = (others - values).reshape(-1, 1, values[0].size)
+            slopes = gradients.reshape(len(self), len(self.units), -1)
+            approximation = approximation + (slopes * moves).sum(axis=2)
+        return np.asarray(approximation)
 
     def of_unit(self, unit: int | str) -> Explanation:
         """The explanation of one unit alone, by its index or name.
@@ -324,8 +382,11 @@ class Explanation:
         chosen = copy.copy(self)
         for derived in ("_entry_squares", "_by_lag", "_squares"):
             vars(chosen).pop(derived, None)  # kept from all units
-        chosen.gradients = self.gradients[:, position : position + 1]
         chosen.predictions = self.predictions[:, position : position + 1]
+        chosen._derivatives = self._derivatives._replace(
+            predictions=chosen.predictions,
+            gradients=tuple(gradients[:, position : position + 1] for gradients in self._derivatives.gradients),
+        )
         chosen.units = (self.units[position],)
         return chosen
 
@@ -349,33 +410,42 @@ class Explanation:
         _checks.sample(sample, len(self))
         one = self if unit is None else self.of_unit(unit)
         draw: Callable[..., Axes] = plots.local_bars if self._num_lags is None else plots.local_heat_map
-        if self._is_image:
+        if image_shape(self._blocks) is not None:
             draw = plots.image_overlay
         return draw(one, sample, ax=ax, **options)
 
     # --- what the rest is derived from ------------------------------------------------------------------------------
 
-    @property
-    def _is_image(self) -> bool:
-        """Whether a row, or a step of it, is an image."""
-        return self.x.ndim - (self._num_lags is not None) == 4
-
     def _scaled(self, samples: slice | list[int]) -> Array:
-        """s[j] * g[u, k, j], 0 where a lag does not exist, shape (num_samples, num_units, num_lags, num_columns)."""
-        steps, valid = self._steps[samples], self._valid[samples]
-        g = self.gradients[samples]
-        g = g.reshape(*g.shape[:2], steps.shape[1], -1)
-        by_lag = np.take_along_axis(g, steps[:, None, :, None], axis=2)
-        return np.asarray(by_lag * valid[:, None, :, None] * self._scale)
+        """s[j] * g[u, k, j], 0 where a lag does not exist, shape (num_samples, num_units, num_lags, num_entries)."""
+        found = self._derivatives
+        parts, most = [], self._num_lags or 1
+        for block, gradients, steps, valid in zip(self._blocks, found.gradients, found.steps, found.valid, strict=True):
+            g = gradients[samples]
+            g = g.reshape(*g.shape[:2], steps.shape[1], block.num_entries)
+            by_lag = np.take_along_axis(g, steps[samples][:, None, :, None], axis=2)
+            by_lag = by_lag * valid[samples][:, None, :, None]
+            parts.append(np.pad(by_lag, ((0, 0), (0, 0), (0, most - by_lag.shape[2]), (0, 0))))
+        return np.asarray(np.concatenate(parts, axis=3) * self._scale)
 
     @functools.cached_property
     def _entry_squares(self) -> Array:
-        """Sum over u of (s[j] * g[u, k, j])**2, shape (num_samples, num_lags, num_columns); a block at a time."""
-        squares = np.empty((*self._steps.shape, len(self._scale)))
+        """Sum over u of (s[j] * g[u, k, j])**2, shape (num_samples, num_lags, num_entries); a block at a time."""
+        squares = np.empty((len(self), self._num_lags or 1, len(self._scale)))
         for start in range(0, len(self), BLOCK):
             block = slice(start, start + BLOCK)
             squares[block] = np.square(self._scaled(block)).sum(axis=1)
         return squares
+
+    @functools.cached_property
+    def _num_reached(self) -> Array:
+        """How many lags each row has of each feature, shape (num_samples, num_features)."""
+        counts = [
+            np.tile(valid.sum(axis=1, keepdims=True), block.num_entries)
+            for block, valid in zip(self._blocks, self._derivatives.valid, strict=True)
+        ]
+        entries = np.concatenate(counts, axis=1).astype(float)
+        return np.maximum(self._features.sum(entries) / self._features.sum(np.ones_like(entries)), 1.0)
 
     @functools.cached_property
     def _by_lag(self) -> Array:
@@ -386,7 +456,8 @@ class Explanation:
     def _squares(self) -> Array:
         """The q[f]**2 of the class docstring, shape (num_samples, num_features)."""
         by_lag = self._by_lag
-        return np.asarray((by_lag.mean(axis=1) if self.definition.lags == "all" else by_lag[:, 0]) ** 2)
+        q = by_lag.sum(axis=1) / self._num_reached if self.definition.lags == "all" else by_lag[:, 0]
+        return np.asarray(q**2)
 
     def _warn_of_zeros(self) -> None:
         """Warn, once, of rows without any share."""

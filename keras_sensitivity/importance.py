@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from keras_sensitivity import _checks
-from keras_sensitivity._data import Features
+from keras_sensitivity._features import Features
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
 
@@ -65,14 +65,14 @@ class Importance:
         moments: LookMoments,
         *,
         features: Features,
-        row_shape: tuple[int, ...],
+        image_shape: tuple[int, ...] | None,
         num_lags: int | None,
         units: tuple[str, ...],
         definition: Definition,
     ) -> None:
         self._moments = moments
         self._features = features
-        self._row_shape = row_shape
+        self._image_shape = image_shape
         self._num_lags = num_lags
         self._units = units
         self.definition = definition
@@ -102,17 +102,19 @@ class Importance:
         """Importance of each lag (gamma), percent, shape (num_lags,); sums to 100. None without a time axis."""
         if self._num_lags is None:
             return None
-        return pd.Series(shares(self._rms_by_lag.sum(axis=1)), index=self._lag_index, name="importance")
+        sequences = self._rms_by_lag[:, ~self._features.are_static]
+        return pd.Series(shares(sequences.sum(axis=1)), index=self._lag_index, name="importance")
 
     @property
     def by_lag(self) -> pd.DataFrame | None:
         """Rms of each lag and feature at the newest output step, scaled, shape (num_lags, num_features).
 
-        In output (per input for ``scale=None``). None without a time axis.
+        In output (per input for ``scale=None``). None without a time axis; NaN for features without one, beside others.
         """
         if self._num_lags is None:
             return None
-        return pd.DataFrame(self._rms_by_lag, index=self._lag_index, columns=self._names)
+        by_lag = np.where(self._features.are_static, np.nan, self._rms_by_lag)
+        return pd.DataFrame(by_lag, index=self._lag_index, columns=self._names)
 
     @property
     def map(self) -> Array | None:
@@ -120,11 +122,10 @@ class Importance:
 
         Of a sequence of images, all steps together.
         """
-        shape = self._row_shape if self._num_lags is None else self._row_shape[1:]
-        if len(shape) != 3:
+        if self._image_shape is None:
             return None
-        entries = self._lag_weights @ np.sqrt(self._scaled.sum(axis=0))
-        return shares(entries).reshape(shape)
+        entries = (_means(self._reached) * np.sqrt(self._scaled.sum(axis=0))).sum(axis=0)
+        return shares(entries).reshape(self._image_shape)
 
     @property
     def usage(self) -> pd.Series[float]:
@@ -133,7 +134,7 @@ class Importance:
         This is what `DeadFeatureMonitor` judges: a feature that only an older lag or another output step uses has no
         share in the paper's lambda, and yet is not dead.
         """
-        return pd.Series(shares(self._lag_weights @ self._rms_by_lag), index=self._names, name="usage")
+        return pd.Series(shares((self._lag_weights * self._rms_by_lag).sum(axis=0)), index=self._names, name="usage")
 
     @property
     def by_output(self) -> pd.DataFrame:
@@ -222,7 +223,7 @@ class Importance:
         described = {
             "definition": dataclasses.asdict(self.definition),
             "features": dataclasses.asdict(self._features),
-            "row_shape": self._row_shape,
+            "image_shape": self._image_shape,
             "num_lags": self._num_lags,
             "units": self._units,
             "num_samples": self._moments.num_samples,
@@ -257,7 +258,7 @@ class Importance:
         return cls(
             LookMoments(**parts, num_samples=described["num_samples"], num_flat=described["num_flat"]),
             features=Features(**{name: tuple(value) for name, value in described["features"].items()}),
-            row_shape=tuple(described["row_shape"]),
+            image_shape=described["image_shape"] and tuple(described["image_shape"]),
             num_lags=described["num_lags"],
             units=tuple(described["units"]),
             definition=Definition(**described["definition"]),
@@ -285,21 +286,27 @@ class Importance:
 
     @functools.cached_property
     def _scale(self) -> Array:
-        """What multiplies the derivatives, shape (num_columns,)."""
-        return scale_of(self.definition, self._inputs, len(self._features.columns))
+        """What multiplies the derivatives, shape (num_entries,)."""
+        return scale_of(self.definition, self._inputs, self._features)
+
+    @functools.cached_property
+    def _reached(self) -> Array:
+        """Whether any row reaches each lag of each entry, shape (num_lags, num_entries)."""
+        return np.broadcast_to(self._moments.derivatives.weight > 0, self._moments.inputs.mean.shape)
 
     @functools.cached_property
     def _lag_weights(self) -> Array:
-        """Weights that average over the lags that any row reaches, shape (num_lags,)."""
-        reached = np.broadcast_to(self._moments.derivatives.weight > 0, self._moments.inputs.mean.shape)[:, 0]
-        return np.asarray(reached / np.maximum(reached.sum(), 1))
+        """Weights that average over the lags that any row reaches, shape (num_lags, num_features)."""
+        return _means(self._features.sum(self._reached.astype(float)) > 0)
 
     @property
     def _feature_weights(self) -> Array:
-        """Weights of the lags (for many-to-many models: of the steps) in q, shape (num_lags,)."""
+        """Weights of the lags (for many-to-many models: of the steps) in q, shape (num_lags, num_features)."""
         if self.definition.lags == "all" or self._moments.same_step is not None:
             return self._lag_weights
-        return np.asarray(np.eye(len(self._lag_weights))[0])
+        newest = np.zeros_like(self._lag_weights)
+        newest[0] = 1
+        return newest
 
     @property
     def _shared_out(self) -> Moments:
@@ -328,13 +335,13 @@ class Importance:
 
     def _rms_of(self, mean_squares: Array) -> Array:
         """Q of mean squares of shape (num_lags, num_features)."""
-        return np.asarray(self._feature_weights @ np.sqrt(mean_squares))
+        return np.asarray((self._feature_weights * np.sqrt(mean_squares)).sum(axis=-2))
 
     @property
     def _mean_and_std(self) -> tuple[Array, Array]:
         """Mean and standard deviation of the scaled derivative over rows, units and lags, each (num_features,)."""
         pooled = self._shared_out.pool(axis=1).pool(axis=0)
-        hide = np.where(np.bincount(self._features.membership) > 1, np.nan, 1.0)
+        hide = np.where(self._features.are_columns, 1.0, np.nan)
         columns = self._scale * pooled.mean, self._scale * np.sqrt(pooled.variance)
         return hide * self._features.sum(columns[0]), hide * self._features.sum(columns[1])
 
@@ -358,8 +365,9 @@ class Importance:
         if not q.any():
             return np.zeros(len(q))
         part = _quotient(self._moments.derivatives.weight, squares.weight)
-        r = (np.sqrt(self._mean_squares.sum(axis=0)) * part)[:, list(self._features.membership)]
-        slopes = self._feature_weights[:, None] * self._scale**2 * _quotient(0.5, r)
+        owners = self._features.of_entry
+        r = np.sqrt(self._mean_squares.sum(axis=0))[:, owners] * part
+        slopes = self._feature_weights[:, owners] * self._scale**2 * _quotient(0.5, r)
         covariance = squares.covariance
         if covariance.ndim == 2:
             by_entry = slopes[..., None, None] * covariance.reshape(slopes.shape * 2) * slopes
@@ -381,12 +389,17 @@ _PARTS: dict[str, type[Moments] | type[CrossMoments]] = {
 }
 
 
-def scale_of(definition: Definition, inputs: Moments | None, num_columns: int) -> Array:
-    """What multiplies the derivatives of each column, from the moments of the columns, shape (num_columns,)."""
+def scale_of(definition: Definition, inputs: Moments | None, features: Features) -> Array:
+    """What multiplies the derivatives of each entry, from the moments of the entries, shape (num_entries,)."""
     if isinstance(definition.scale, str):
         assert inputs is not None
         return np.sqrt(inputs.variance)
-    return np.ones(num_columns) if definition.scale is None else np.asarray(definition.scale)
+    return np.ones(len(features.owners)) if definition.scale is None else features.expand(definition.scale)
+
+
+def _means(chosen: Array) -> Array:
+    """Weights that average over the chosen rows of each column."""
+    return np.asarray(chosen / np.maximum(chosen.sum(axis=0), 1))
 
 
 def shares(values: Array) -> Array:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import keras
 
 from keras_sensitivity import _checks
+from keras_sensitivity._features import image_shape
 from keras_sensitivity._gradients import BatchMoments
 from keras_sensitivity._run import Run
 from keras_sensitivity.definition import Definition
@@ -27,6 +28,7 @@ def measure(
     *,
     feature_names: Sequence[str] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
+    exclude: Sequence[str] = (),
     definition: Definition = Definition(),
     num_samples: int | None = None,
     batch_size: int | None = None,
@@ -44,6 +46,7 @@ def measure(
             position of each entry, such as "0,5,1".
         groups: Columns that count as one feature, such as the columns of a one-hot code: a dict from a name to
             column names. The importance of a group is the root of the sum of its columns' squares.
+        exclude: Names of inputs to leave out, because no derivative reaches them; the model gets them all the same.
         definition: What is differentiated, and how it is scaled.
         num_samples: Rows to measure, a fixed random subset; None: all.
         batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
@@ -76,6 +79,7 @@ def measure(
         x,
         feature_names=feature_names,
         groups=groups,
+        exclude=exclude,
         definition=definition,
         num_samples=num_samples,
         batch_size=batch_size,
@@ -100,7 +104,7 @@ class Measurement:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features, shape (num_features,)."""
-        return self._run.rows.features.names
+        return self._run.features.names
 
     @property
     def description(self) -> str:
@@ -117,9 +121,9 @@ class Measurement:
         moments = functools.reduce(LookMoments.merge, self._run.results(progress))
         importance = Importance(
             moments,
-            features=self._run.rows.features,
-            row_shape=self._run.rows.row_shape,
-            num_lags=self._run.rows.num_lags,
+            features=self._run.features,
+            image_shape=image_shape(self._run.blocks),
+            num_lags=self._run.traced.num_lags,
             units=self._run.traced.units,
             definition=self._definition,
         )

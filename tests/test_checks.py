@@ -131,7 +131,7 @@ CASES = {
     ),
     "a lookup": (
         embedding_model, GOOD, {}, ValueError,
-        "The model has layers that look up codes: 'embedding'.", "derivatives pass", "a lookup", "behind these layers",
+        "The model looks up codes that it cuts out of 'x'.", "an input of their own", "which column", "one input for each",
     ),
     "no derivatives: argmax": (
         argmax_model, GOOD, {}, ValueError,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_sensitivity as ks
-from keras_sensitivity._data import Features
+from keras_sensitivity._features import Block, Features
 from keras_sensitivity.dead_features import DeathRecord
 from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
 
@@ -21,8 +21,8 @@ def look(shares, spread=None):
     squares = CrossMoments.empty(count).update(np.stack([shares, shares]) ** 2)
     return ks.Importance(
         LookMoments(derivatives, None, inputs, squares, 2, 0),
-        features=Features.of("abcdefghij"[:count]),
-        row_shape=(count,),
+        features=Features.of([Block(tuple("abcdefghij"[:count]), (count,))]),
+        image_shape=None,
         num_lags=None,
         units=("0",),
         definition=ks.PAPER,

@@ -1,0 +1,230 @@
+"""The first floating-point tensors that integers and strings become, watched while a model is traced.
+
+A code has no derivative; what it is looked up as has one. Which input a tensor comes from is read from the graph that
+is being traced, backwards from the tensor to the inputs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_sensitivity import _checks, _models
+
+__all__ = ["Found", "Lookups", "origins"]
+
+Key = tuple[str, int]
+
+# Operations whose result says nothing of the values of what goes in.
+BLIND = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "StopGradient"}
+
+
+class Found(NamedTuple):
+    """A tensor to differentiate with respect to.
+
+    Attributes:
+        tensor: Floating-point, watched by the tape, shape (batch_size, ...).
+        sources: The positions of the inputs that it comes from.
+        looked_up: Whether codes were looked up on the way; else it is a number that was only cast.
+    """
+
+    tensor: tf.Tensor
+    sources: tuple[int, ...]
+    looked_up: bool
+
+
+class Lookups:
+    """Watches, within `watching`, what the inputs become.
+
+    Args:
+        tape: A persistent tape that records.
+        inputs: The tensors that the model is called with.
+        names: Their names.
+
+    Attributes:
+        found: The tensors that are watched: floating-point inputs, then others in the order of the calls.
+    """
+
+    def __init__(self, tape: tf.GradientTape, inputs: Sequence[tf.Tensor], names: Sequence[str]) -> None:
+        self._tape = tape
+        self._inputs = list(inputs)
+        self._names = names
+        self._position = {_key(tensor): index for index, tensor in enumerate(inputs)}
+        self._codes: set[Key] = set()  # what layers that look up return
+        self._watched: set[Key] = set()
+        self._sliced: set[int] = set()
+        self._mixed: set[int] = set()
+        self.found: list[Found] = []
+        for index, tensor in enumerate(inputs):
+            if tensor.dtype.is_floating:
+                tape.watch(tensor)
+                self.found.append(Found(tensor, (index,), False))
+
+    @contextlib.contextmanager
+    def watching(self, model: keras.Model) -> Iterator[None]:
+        """Within the block, calls of the model's layers and operations are followed, where there are codes."""
+        if all(tensor.dtype.is_floating for tensor in self._inputs) and not _models.reads_codes(model):
+            yield
+            return
+        with contextlib.ExitStack() as stack:
+            for operation in _models.operations(model):
+                if operation is not model:
+                    followed = self._following(operation, operation.call)
+                    stack.enter_context(_models.replaced(operation, "call", followed))
+            yield
+
+    def refuse(self, outputs: Sequence[tf.Tensor]) -> None:
+        """Refuse, after the call, inputs that cannot be followed; an error inside of it would be worded by Keras."""
+        if self._sliced:
+            _checks.sliced_codes([self._names[source] for source in sorted(self._sliced)])
+        lost = self._mixed.union(*(self._sources(output)[0] for output in outputs))
+        if lost:
+            others = [name for index, name in enumerate(self._names) if index not in lost]
+            _checks.path([self._names[source] for source in sorted(lost)], others)
+
+    def _following(self, operation: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+        known: dict[tuple[Key, ...], Any] = {}
+        looks_up = isinstance(operation, _models.CODES)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            arguments = [part for part in tf.nest.flatten((args, kwargs)) if tf.is_symbolic_tensor(part)]
+            key = tuple(map(_key, arguments))
+            if looks_up and key in known:
+                return known[key]  # one lookup of one code has one derivative, however often it is called
+            for argument in arguments:
+                self._watch_if_new(argument)
+            result = function(*args, **kwargs)
+            if looks_up:
+                self._note_slices(arguments)
+                self._codes |= {_key(part) for part in tf.nest.flatten(result) if tf.is_symbolic_tensor(part)}
+                known[key] = result
+            elif _is_leaf(operation) and any(self._is_new(part) for part in tf.nest.flatten(result)):
+                result = self._with_numbers(function, args, kwargs, result)
+            for part in tf.nest.flatten(result):
+                self._watch_if_new(part)
+            return result
+
+        return call
+
+    def _with_numbers(self, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Any:
+        """The result for integer arguments cast to floating point and watched, if it has derivatives in them."""
+        casts: list[Found] = []
+
+        def cast(part: Any) -> Any:
+            if not tf.is_symbolic_tensor(part) or not part.dtype.is_integer:
+                return part
+            sources, looked_up, _ = self._sources(part)
+            if not sources:
+                return part
+            number = tf.cast(part, keras.config.floatx())
+            self._tape.watch(number)
+            casts.append(Found(number, sources, looked_up))
+            return number
+
+        cast_args, cast_kwargs = tf.nest.map_structure(cast, (args, kwargs))
+        try:
+            again = function(*cast_args, **cast_kwargs)
+        except Exception:  # noqa: BLE001  (a layer that needs integers)
+            return result
+        target = next(part for part in tf.nest.flatten(again) if part.dtype.is_floating)
+        with self._tape.stop_recording():
+            gradients = self._tape.gradient(target, [number.tensor for number in casts])
+        if any(gradient is None for gradient in gradients):
+            return result
+        for number in casts:
+            self._add(number)
+        return again
+
+    def _watch_if_new(self, tensor: Any) -> None:
+        """Watch a floating-point tensor on whose way from an input nothing is watched yet."""
+        if self._is_new(tensor):
+            sources, looked_up, mixed = self._sources(tensor)
+            if mixed:
+                self._mixed.update(sources)
+            self._tape.watch(tensor)
+            self._add(Found(tensor, sources, looked_up))
+
+    def _is_new(self, tensor: Any) -> bool:
+        return tf.is_symbolic_tensor(tensor) and tensor.dtype.is_floating and bool(self._sources(tensor)[0])
+
+    def _add(self, found: Found) -> None:
+        self._watched.add(_key(found.tensor))
+        self.found.append(found)
+
+    def _note_slices(self, arguments: list[tf.Tensor]) -> None:
+        """Note codes that were cut out of several columns: which of them they are, is not known."""
+        for argument in arguments:
+            for source in origins(argument, self._inputs):
+                shape = self._inputs[source].shape
+                if math.prod(argument.shape[1:]) != math.prod(shape[1:]):
+                    self._sliced.add(source)
+
+    def _sources(self, tensor: Any) -> tuple[tuple[int, ...], bool, bool]:
+        """Inputs that a tensor comes from without a derivative; whether it was looked up; whether others mix in.
+
+        Of a floating-point tensor whose derivatives reach every input there are none, nor of one that is watched.
+        """
+        if not tf.is_symbolic_tensor(tensor) or _key(tensor) in self._watched or _key(tensor) in self._position:
+            return (), False, False
+        if not (tensor.dtype.is_floating or tensor.dtype.is_integer):
+            return (), False, False
+        codes, numbers, looked_up = self._ancestors(tensor)
+        return tuple(sorted(codes)), looked_up, bool(numbers) and tensor.dtype.is_floating
+
+    def _ancestors(self, tensor: tf.Tensor) -> tuple[set[int], set[int], bool]:
+        """Inputs reached as codes, whether or not inputs or watched tensors are reached as numbers; if looked up.
+
+        An input is reached as a code if it has no floating point, or if the way leads through a lookup.
+        """
+        codes: set[int] = set()
+        numbers: set[int] = set()
+        looked_up = False
+        seen: set[tuple[Key, bool]] = set()
+        pending = [(tensor, False)]
+        while pending:
+            part, crossed = pending.pop()
+            if (_key(part), crossed) in seen:
+                continue
+            seen.add((_key(part), crossed))
+            if _key(part) in self._codes:
+                crossed = looked_up = True
+            position = self._position.get(_key(part))
+            if position is not None:
+                (codes if crossed or not part.dtype.is_floating else numbers).add(position)
+            elif _key(part) in self._watched:
+                numbers.add(-1)
+            elif part.dtype != tf.bool and part.op.type not in BLIND:
+                pending += [(origin, crossed) for origin in part.op.inputs]
+        return codes, numbers, looked_up
+
+
+def _key(tensor: tf.Tensor) -> Key:
+    """What tells one tensor of the traced graph from another; Python may show the same tensor as several objects."""
+    return tensor.op.name, tensor.value_index
+
+
+def origins(tensor: tf.Tensor, inputs: Sequence[tf.Tensor]) -> set[int]:
+    """The positions of the inputs that a tensor was computed from, in any way."""
+    position = {_key(each): index for index, each in enumerate(inputs)}
+    seen, pending, found = set(), [tensor], set()
+    while pending:
+        part = pending.pop()
+        if _key(part) not in seen:
+            seen.add(_key(part))
+            if _key(part) in position:
+                found.add(position[_key(part)])
+            pending += list(part.op.inputs)
+    return found
+
+
+def _is_leaf(operation: Any) -> bool:
+    """Whether a layer or operation is made of no other layers."""
+    return (
+        not isinstance(operation, keras.Layer)
+        or next(iter(operation._flatten_layers(include_self=False)), None) is None
+    )
