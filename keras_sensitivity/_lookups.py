@@ -96,10 +96,12 @@ class Lookups:
             key = tuple(map(_key, arguments))
             if looks_up and key in known:
                 return known[key]  # one lookup of one code has one derivative, however often it is called
-            for argument in arguments:
-                self._watch_if_new(argument)
+            if not looks_up:
+                for argument in arguments:
+                    self._watch_if_new(argument)
             result = function(*args, **kwargs)
             if looks_up:
+                result = tf.nest.map_structure(self._in_batch, result)
                 self._note_slices(arguments)
                 self._codes |= {_key(part) for part in tf.nest.flatten(result) if tf.is_symbolic_tensor(part)}
                 known[key] = result
@@ -127,6 +129,8 @@ class Lookups:
             return number
 
         cast_args, cast_kwargs = tf.nest.map_structure(cast, (args, kwargs))
+        if not casts:
+            return result
         try:
             again = function(*cast_args, **cast_kwargs)
         except Exception:  # noqa: BLE001  (a layer that needs integers)
@@ -156,12 +160,18 @@ class Lookups:
         self._watched.add(_key(found.tensor))
         self.found.append(found)
 
+    def _in_batch(self, tensor: Any) -> Any:
+        """A tensor whose shape says how many rows it has; layers for words forget that."""
+        if not tf.is_symbolic_tensor(tensor) or not tensor.shape.rank or tensor.shape[0] is not None:
+            return tensor
+        return tf.ensure_shape(tensor, [self._inputs[0].shape[0], *tensor.shape[1:]])
+
     def _note_slices(self, arguments: list[tf.Tensor]) -> None:
         """Note codes that were cut out of several columns: which of them they are, is not known."""
         for argument in arguments:
             for source in origins(argument, self._inputs):
-                shape = self._inputs[source].shape
-                if math.prod(argument.shape[1:]) != math.prod(shape[1:]):
+                columns = math.prod(self._inputs[source].shape[1:])
+                if columns > 1 and argument.shape[1:].num_elements() != columns:
                     self._sliced.add(source)
 
     def _sources(self, tensor: Any) -> tuple[tuple[int, ...], bool, bool]:
@@ -169,8 +179,10 @@ class Lookups:
 
         Of a floating-point tensor whose derivatives reach every input there are none, nor of one that is watched.
         """
-        if not tf.is_symbolic_tensor(tensor) or _key(tensor) in self._watched or _key(tensor) in self._position:
+        if not tf.is_symbolic_tensor(tensor) or _key(tensor) in self._watched:
             return (), False, False
+        if _key(tensor) in self._position:
+            return () if tensor.dtype.is_floating else (self._position[_key(tensor)],), False, False
         if not (tensor.dtype.is_floating or tensor.dtype.is_integer):
             return (), False, False
         codes, numbers, looked_up = self._ancestors(tensor)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -111,7 +112,10 @@ def forward(model: keras.Model, x: Any) -> Any:
     trainable = [variable.value for variable in model.trainable_variables]
     non_trainable = [variable.value for variable in model.non_trainable_variables]
     try:
-        return model.stateless_call(trainable, non_trainable, x, **arguments)[0]
+        with warnings.catch_warnings():
+            # Keras tells a dict of its own from a plain one; nothing is wrong with either.
+            warnings.filterwarnings("ignore", message="The structure of `inputs` doesn't match")
+            return model.stateless_call(trainable, non_trainable, x, **arguments)[0]
     except Exception as error:  # noqa: BLE001  (whatever the user's model raises)
         _checks.call(error, [tuple(tensor.shape) for tensor in tf.nest.flatten(x)])
 
