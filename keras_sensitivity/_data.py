@@ -241,7 +241,8 @@ def _frame_values(x: pd.DataFrame, name: str, text: bool) -> Array:
 def _strings(values: Array, name: str) -> Array:
     if not all(isinstance(value, (str, bytes)) for value in values.flat):
         _checks.missing_text(name or "x")
-    return values
+    words = [value.decode(errors="replace") if isinstance(value, bytes) else value for value in values.flat]
+    return np.array(words, dtype=object).reshape(values.shape)
 
 
 def columns_of(x: Any) -> list[str] | None:

@@ -297,7 +297,7 @@ class Explanation:
         for block in self._blocks:
             owners = dict.fromkeys(self._features.owners[start : start + block.num_entries])
             start += block.num_entries
-            leaf = self._leaves[block.sources[0]][sample].ravel()
+            leaf = self._leaves[block.sources[0]][[sample]].ravel()
             if block.num_lags is None and len(block.sources) == 1 and len(leaf) == len(owners) and len(block.shape) < 3:
                 names = [(self._features.columns[owner], alone[self._features.membership[owner]]) for owner in owners]
                 values |= {name: value.item() if isinstance(value, np.generic) else value

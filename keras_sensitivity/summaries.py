@@ -148,8 +148,8 @@ def _sample_markdown(explanation: Explanation, sample: int) -> str:
     text.write("\n\n| feature | value | share, % | a higher value |\n|:---|---:|---:|:---|\n")
     for name, share in shares[:MOST_FEATURES].to_dict().items():
         effect = {1.0: "raises the output", -1.0: "lowers the output"}.get(signs[name], "")
-        value = f"{values[name]:.4g}" if name in values else ""
-        text.write(f"| {_escaped(name)} | {value} | {share:.2f} | {effect} |\n")
+        value = plots.value(values[name]) if name in values else ""
+        text.write(f"| {_escaped(name)} | {_escaped(value)} | {share:.2f} | {effect} |\n")
     if len(shares) > MOST_FEATURES:
         rest = shares[MOST_FEATURES:].sum()
         text.write(f"| the other {len(shares) - MOST_FEATURES:,} | | {rest:.2f} | |\n")

@@ -131,7 +131,7 @@ CASES = {
     ),
     "a lookup": (
         embedding_model, GOOD, {}, ValueError,
-        "The model looks up codes that it cuts out of 'x'.", "an input of their own", "which column", "one input for each",
+        "The model looks up codes that it cuts out of 'x'.", "an input of their own", "which column", "one input for",
     ),
     "no derivatives: argmax": (
         argmax_model, GOOD, {}, ValueError,

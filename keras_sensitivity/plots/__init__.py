@@ -5,6 +5,7 @@ and by text, and survives a grey printer. Each picture brings its own white grou
 dark page.
 """
 
+from keras_sensitivity.plots._style import value
 from keras_sensitivity.plots.bars import local_bars, ranking
 from keras_sensitivity.plots.figures import html, pixels
 from keras_sensitivity.plots.images import image_map, image_overlay, overlays
@@ -26,4 +27,5 @@ __all__ = [
     "ranking",
     "trajectory",
     "trajectory_heat_map",
+    "value",
 ]

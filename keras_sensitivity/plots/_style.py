@@ -45,6 +45,15 @@ def percent(value: float) -> str:
     return "0 %" if value == 0 else f"{value:.1f} %" if value >= 1 else f"{value:.2g} %"
 
 
+def value(given: object) -> str:
+    """A number in four digits, or the start of a text.
+
+    >>> value(1234.5678), value(3), value("red")
+    ('1235', '3', 'red')
+    """
+    return short(given, 16) if isinstance(given, (str, bytes)) else f"{given:.4g}"
+
+
 def short(name: object, most: int = 32) -> str:
     """A long name with its middle left out.
 

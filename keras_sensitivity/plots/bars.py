@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_sensitivity.plots._style import BLUE, GREY, INK, ORANGE, bar_value, new_axes, percent, plain, short, title
+from keras_sensitivity.plots._style import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    bar_value,
+    new_axes,
+    percent,
+    plain,
+    short,
+    title,
+    value,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,8 +56,8 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
     ax.errorbar(values, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
     ends = np.array(values) + np.nan_to_num(errors)
     end = 1.14 * max(float(ends[: len(shown)].max()), 1e-9)
-    for place, value, reach in zip(places, values, ends, strict=True):
-        bar_value(ax, place, reach, percent(value), end=end)
+    for place, share, reach in zip(places, values, ends, strict=True):
+        bar_value(ax, place, reach, percent(share), end=end)
     ax.set(
         yticks=places,
         yticklabels=labels,
@@ -76,7 +88,7 @@ def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None
     shown, rest = shares[:top], shares[top:]
     signs = explanation.signs.iloc[sample][shown.index]
     given = explanation.values(sample)
-    labels = [f"{short(name)} = {given[name]:.4g}" if name in given else short(name) for name in shown.index]
+    labels = [f"{short(name)} = {value(given[name])}" if name in given else short(name) for name in shown.index]
     lengths = list(shown * signs.replace(0, 1).fillna(1))
     colours = [ORANGE if sign < 0 else BLUE if sign > 0 else GREY for sign in signs]
     if signs.isna().all():

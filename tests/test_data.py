@@ -1,0 +1,404 @@
+"""What x may be: arrays and frames of every kind, streams of batches; and the errors of each."""
+
+import itertools
+import math
+import pickle
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+import zoo
+from keras import layers
+
+import keras_sensitivity as ks
+
+X = zoo.rows(60)
+WEIGHTS = np.random.default_rng(5).random(60) + 0.1
+
+
+def same(one, other):
+    pd.testing.assert_frame_equal(one.table, other.table, rtol=1e-5, atol=1e-7)
+    assert one.num_samples == other.num_samples
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x=X, size=7, y=True):
+        super().__init__()
+        self.x, self.size, self.y = x, size, y
+
+    def __len__(self):
+        return math.ceil(len(self.x) / self.size)
+
+    def __getitem__(self, index):
+        part = self.x[index * self.size : (index + 1) * self.size]
+        return (part, part[:, 0]) if self.y else (part,)
+
+
+def dataset(*parts):
+    return tf.data.Dataset.from_tensor_slices(parts if len(parts) > 1 else parts[0])
+
+
+STREAMS = {
+    "batched dataset": lambda: dataset(X).batch(7),
+    "dataset of single rows": lambda: dataset(X),
+    "dataset with a fixed batch": lambda: dataset(X).batch(6, drop_remainder=True),
+    "with targets": lambda: dataset(X, X[:, 0]).batch(7),
+    "with targets and equal weights": lambda: dataset(X, X[:, 0], np.ones(60)).batch(7),
+    "PyDataset": Batches,
+    "PyDataset of x alone": lambda: Batches(y=False),
+    "from a generator": lambda: tf.data.Dataset.from_generator(
+        lambda: iter(np.split(X, 10)), output_signature=tf.TensorSpec((None, 5), tf.float32)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_streams_have_the_numbers_of_the_array(name):
+    model = zoo.build("relu, 3 units")
+    whole = ks.measure(model, X)
+    same(ks.measure(model, STREAMS[name]()), whole)
+    same(ks.measure(model, STREAMS[name](), batch_size=11), whole)
+    same(ks.measure(model, STREAMS[name](), num_samples=1000), whole)
+    explained = ks.explain(model, STREAMS[name]())
+    np.testing.assert_allclose(explained.features, ks.explain(model, X).features, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_number_of_samples_takes_the_first_rows(name):
+    model = zoo.build("linear")
+    same(ks.measure(model, STREAMS[name](), num_samples=20), ks.measure(model, X[:20]))
+
+
+def test_generators_are_read_once_and_kept():
+    model = zoo.build("linear")
+    generator = (part for part in np.split(X, 10))
+    same(ks.measure(model, generator, num_samples=45), ks.measure(model, X[:45]))
+    with pytest.raises(ValueError, match="x is a generator, which can be read only once"):
+        ks.measure(model, (part for part in np.split(X, 10)))
+
+
+def test_endless_streams_need_a_number_of_samples():
+    model = zoo.build("linear")
+    endless = dataset(X).batch(20).repeat()
+    same(ks.measure(model, endless, num_samples=60), ks.measure(model, X))
+    for use in (ks.measure, ks.explain):
+        with pytest.raises(ValueError, match="x never ends"):
+            use(model, endless)
+
+
+def test_a_fit_reads_a_dataset():
+    model = zoo.build("linear")
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    data = dataset(X, X[:, 0]).batch(16)
+    watch = ks.SensitivityCallback(data)
+    model.fit(data, epochs=2, callbacks=[watch], verbose=0)
+    same(watch.importance, ks.measure(model, X))
+    # With num_samples=None, each look reads the data anew, from wherever they are.
+    every = ks.SensitivityCallback(data, num_samples=None)
+    model.fit(data, epochs=2, callbacks=[every], verbose=0)
+    same(every.importance, ks.measure(model, X))
+
+
+# --- sample weights -------------------------------------------------------------------------------------------------
+
+
+def test_sample_weights_weigh_the_rows():
+    counts = np.random.default_rng(3).integers(0, 4, 60)
+    model = zoo.build("relu, 3 units")
+    weighted = ks.measure(model, dataset(X, X[:, 0], counts.astype("float32")).batch(7))
+    repeated = ks.measure(model, np.repeat(X, counts, axis=0))
+    pd.testing.assert_series_equal(weighted.features, repeated.features, rtol=1e-5)
+    pd.testing.assert_frame_equal(
+        weighted.table[["importance", "rms", "mean", "std"]],
+        repeated.table[["importance", "rms", "mean", "std"]],
+        rtol=1e-5,
+    )
+    assert weighted.num_samples == (counts > 0).sum()
+
+
+def test_sample_weights_in_a_fit():
+    model = zoo.build("relu, 3 units")
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    data = dataset(X, np.zeros((60, 3)), WEIGHTS).batch(16)
+    watch = ks.SensitivityCallback(data)
+    model.fit(data, epochs=1, callbacks=[watch], verbose=0)
+    g = ks.explain(model, X, definition=ks.PAPER).gradients.astype("float64")
+    mean = np.average(X.astype("float64"), axis=0, weights=WEIGHTS)
+    std = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=WEIGHTS))
+    rms = np.sqrt(np.average((g**2).sum(axis=1), axis=0, weights=WEIGHTS)) * std
+    np.testing.assert_allclose(watch.importance.features, 100 * rms / rms.sum(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("weights", [-WEIGHTS, np.full(60, np.nan), np.ones((60, 2))])
+def test_weights_that_cannot_weigh(weights):
+    with pytest.raises(ValueError, match="sample weights that cannot weigh rows"):
+        ks.measure(zoo.build("linear"), dataset(X, X[:, 0], weights).batch(60))
+
+
+def test_weights_that_are_all_zero():
+    with pytest.raises(ValueError, match="The sample weights of x are all 0"):
+        ks.measure(zoo.build("linear"), dataset(X, X[:, 0], np.zeros(60)).batch(7))
+
+
+# --- broken streams -------------------------------------------------------------------------------------------------
+
+
+class Broken(keras.utils.PyDataset):
+    """Breaks at its second batch."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        part = X[20 * index : 20 * index + 20]
+        if index == 1:
+            if self.how == "raises":
+                raise OSError("the disk is gone")
+            part = {"more columns": np.ones((4, 6)), "empty": X[:0], "NaN": np.full((4, 5), np.nan)}[self.how]
+        return part, part[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "message"),
+    [
+        (
+            "raises",
+            RuntimeError,
+            r"x could not be read to its end: batch 1 .from 0. failed(.|\n)*the disk is gone",
+        ),
+        ("more columns", ValueError, "5 columns"),
+        ("empty", ValueError, r"Batch 1 of x \(from 0\) has no rows"),
+        ("NaN", ValueError, "x has values that are NaN or infinite"),
+    ],
+)
+def test_a_stream_that_breaks_half_way_gives_one_error_and_no_number(how, error, message):
+    model = zoo.build("linear")
+    with pytest.raises(error, match=message):
+        ks.measure(model, Broken(how))
+    model.compile("sgd", "mse")
+    with pytest.raises(error, match=message):  # before the first step
+        model.fit(X, X[:, :1], callbacks=[ks.SensitivityCallback(Broken(how))], verbose=0)
+    assert model.optimizer.iterations == 0
+
+
+def test_a_subclassed_model_says_when_columns_change():
+    class Any(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.out = layers.Dense(1)
+
+        def call(self, x):
+            return self.out(keras.ops.mean(x, axis=1, keepdims=True) * x[:, :2])
+
+    model = Any()
+    model(X)
+    with pytest.raises(ValueError, match=r"Batch 1 of x \(from 0\) differs from the first"):
+        ks.measure(model, iter([X[:5], X[:5, :4]]), num_samples=10)
+
+
+def test_an_empty_stream():
+    for empty in (dataset(X).batch(7).take(0), iter([])):
+        with pytest.raises(ValueError, match="x has no rows"):
+            ks.measure(zoo.build("linear"), empty, num_samples=5)
+
+
+def test_tuples_that_are_no_batches():
+    with pytest.raises(ValueError, match="x yields tuples that are no batches"):
+        ks.measure(zoo.build("linear"), dataset(X, X, X, X).batch(5))
+
+
+# --- frames and types -----------------------------------------------------------------------------------------------
+
+
+def test_nullable_and_categorical_columns():
+    model = zoo.build("linear")
+    values = np.round(X, 1)
+    values[:, 0] = np.arange(60) % 7
+    plain = pd.DataFrame(values, columns=list("abcde"))
+    nullable = plain.astype({"a": "Int64", "b": "Float32", "c": "category"})
+    pd.testing.assert_series_equal(ks.measure(model, nullable).features, ks.measure(model, plain).features, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"NaN or infinite(.|\n)*'a' in 1 rows"):
+        ks.measure(model, nullable.assign(a=nullable["a"].where(nullable.index > 0)))
+    with pytest.raises(TypeError, match="columns that are not numbers: 'e'"):
+        ks.measure(model, nullable.assign(e=pd.Categorical(["red", "blue"] * 30)))
+
+
+@pytest.mark.parametrize("kind", ["object", "string", "category"])
+def test_words_in_a_series(kind):
+    lookup = layers.StringLookup(vocabulary=["red", "green", "blue"], output_mode="one_hot")
+    inputs = keras.Input((1,), dtype="string", name="colour")
+    model = keras.Model({"colour": inputs}, layers.Dense(1)(lookup(inputs)))
+    words = pd.Series(["red", "green", "blue", "red"] * 5)
+    importance = ks.measure(model, {"colour": words.astype(kind)})
+    assert importance.features.to_dict() == {"colour": pytest.approx(100)}
+    assert ks.explain(model, {"colour": words.astype(kind)}).values(1) == {"colour": "green"}
+    with pytest.raises(ValueError, match="The input 'colour' has values that are no strings"):
+        ks.measure(model, {"colour": words.where(words != "red").astype(kind)})
+
+
+# --- several inputs -------------------------------------------------------------------------------------------------
+
+
+def two(**names):
+    a, b = keras.Input((2,), name="a"), keras.Input((1,), name="b")
+    return keras.Model({"a": a, "b": b}, layers.Dense(1)(layers.Concatenate()([a, b])))
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "message"),
+    [
+        ({"a": X[:, :2]}, ValueError, "x has not all inputs of the model: 'b' missing"),
+        (X[:, :3], TypeError, "x has not all inputs of the model: 'a', 'b' missing"),
+        ({"a": X[:, :2], "b": X[:9, :1]}, ValueError, "The inputs have different numbers of rows"),
+        ({"a": X[:, :3], "b": X[:, :1]}, ValueError, "The input 'a' has a different number of columns"),
+        ({"a": X[:, :2], "b": np.full((60, 1), np.nan)}, ValueError, r"NaN or infinite(.|\n)*'b' in 60 rows"),
+        ({"a": X[:, :2], "b": np.array([["red"]] * 60)}, TypeError, "not numbers: 'b'"),
+    ],
+)
+def test_inputs_that_do_not_fit(x, error, message):
+    with pytest.raises(error, match=message):
+        ks.measure(two(), x)
+
+
+def test_a_list_of_another_length():
+    a, b = keras.Input((2,)), keras.Input((1,))
+    model = keras.Model([a, b], layers.Dense(1)(layers.Concatenate()([a, b])))
+    with pytest.raises(ValueError, match="x does not hold the inputs of the model"):
+        ks.measure(model, [X[:, :2]])
+
+
+def test_gradients_and_rows_have_the_structure_of_x():
+    x = {"b": X[:, :1], "a": X[:, 1:3]}
+    explanation = ks.explain(two(), x)
+    assert explanation.gradients["a"].shape == (60, 1, 2)
+    assert explanation.gradients["b"].shape == (60, 1, 1)
+    np.testing.assert_array_equal(explanation.x["a"], x["a"])
+    near = {"a": x["a"] + 0.5, "b": x["b"] - 0.25}
+    predicted = explanation.approximate(near)
+    moves = explanation.gradients["a"].sum(axis=2) * 0.5 - explanation.gradients["b"][:, :, 0] * 0.25
+    np.testing.assert_allclose(predicted - explanation.predictions, moves, rtol=1e-4, atol=1e-5)
+
+
+def test_there_is_no_expansion_between_codes():
+    inputs = keras.Input((1,), dtype="int32", name="city")
+    model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(layers.Embedding(5, 2)(inputs))))
+    codes = np.arange(20)[:, None] % 5
+    explanation = ks.explain(model, codes)
+    with pytest.raises(ValueError, match="There is no first-order expansion of a model with codes"):
+        explanation.approximate(codes)
+
+
+# --- inputs without a path ------------------------------------------------------------------------------------------
+
+
+def compared():
+    """A code that is only compared, beside numbers."""
+    code, numbers = keras.Input((1,), dtype="int32", name="code"), keras.Input((2,), name="numbers")
+    flag = keras.ops.cast(code > 2, "float32")
+    return keras.Model({"code": code, "numbers": numbers}, layers.Dense(1)(layers.Concatenate()([flag, numbers])))
+
+
+def test_an_input_without_a_path_is_named_and_can_be_left_out():
+    model, x = compared(), {"code": np.arange(60) % 5, "numbers": X[:, :2]}
+    with pytest.raises(
+        ValueError, match=r"does not depend on 'code' through derivatives, but it does on 'numbers'"
+    ) as raised:
+        ks.measure(model, x)
+    assert "exclude=['code']" in str(raised.value)
+    importance = ks.measure(model, x, exclude=["code"])
+    assert list(importance.features.index) == ["numbers/0", "numbers/1"]
+    assert ks.explain(model, x, exclude=["code"]).features.shape == (60, 2)
+    watch = ks.SensitivityCallback(x, exclude=["code"])
+    model.compile("sgd", "mse")
+    model.fit(x, X[:, 0], epochs=1, callbacks=[watch], verbose=0)
+    assert list(watch.trajectory.columns) == ["numbers/0", "numbers/1"]
+
+
+@pytest.mark.parametrize("exclude", [["x"], ["code", "numbers"], "code", 3])
+def test_exclude_names_inputs(exclude):
+    with pytest.raises(ValueError, match="`exclude` does not name some of the model's inputs"):
+        ks.measure(compared(), {"code": np.arange(60) % 5, "numbers": X[:, :2]}, exclude=exclude)
+
+
+def test_an_unused_input_is_named():
+    a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
+    model = keras.Model([a, b], [layers.Dense(1, name="one")(a), layers.Dense(1, name="two")(b)])
+    x = [X[:, :2], X[:, 2:4]]
+    assert len(ks.measure(model, x).features) == 4
+    with pytest.raises(ValueError, match="does not depend on 'b' through derivatives, but it does on 'a'"):
+        ks.measure(model, x, definition=ks.Definition(output="one"))
+    assert list(ks.measure(model, x, definition=ks.Definition(output="one"), exclude=["b"]).features.index) == [
+        "a/0",
+        "a/1",
+    ]
+
+
+# --- heads ----------------------------------------------------------------------------------------------------------
+
+
+def test_heads_have_shares_of_their_own_and_logits_each():
+    inputs = keras.Input((5,))
+    kind, risk = layers.Dense(3, "softmax", name="kind"), layers.Dense(1, "sigmoid", name="risk")
+    model = keras.Model(inputs, {"kind": kind(inputs), "risk": risk(inputs)})
+    logits = ks.measure(model, X, definition=ks.Definition(logits=True))
+    assert list(logits.by_output.index) == ["kind/0", "kind/1", "kind/2", "risk"]
+    weights = np.concatenate([kind.kernel.numpy(), risk.kernel.numpy()], axis=1) * X.std(axis=0)[:, None]
+    np.testing.assert_allclose(logits.by_output.T, 100 * np.abs(weights) / np.abs(weights).sum(axis=0), rtol=1e-3)
+    one = ks.measure(model, X, definition=ks.Definition(output="risk", logits=True))
+    np.testing.assert_allclose(one.features, logits.by_output.loc["risk"], rtol=1e-4)
+
+
+# --- wide data ------------------------------------------------------------------------------------------------------
+
+
+def test_wide_data_stay_usable(tmp_path):
+    columns = 10_000
+    x = np.random.default_rng(0).normal(size=(300, columns)).astype("float32")
+    model = keras.Sequential([keras.Input((columns,)), layers.Dense(4), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(1e-6), "mse")
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path)
+    model.fit(x, x[:, 0], epochs=2, callbacks=[watch], verbose=0)
+    assert watch.trajectory.shape == (2, columns)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 2e6
+    assert len(pickle.dumps(watch.importance)) < 20e6
+    assert watch.importance.table.shape == (columns, 6)
+    assert len(watch.importance._repr_html_()) < 1e6
+    explanation = ks.explain(model, x[:3], log_dir=tmp_path)
+    assert explanation.features.shape == (3, columns)
+
+
+def test_a_stream_is_never_held_as_a_whole():
+    """Of 200 MB of rows, a tenth at the most is alive at a time."""
+    import tracemalloc
+
+    block = np.random.default_rng(0).normal(size=(1000, 500)).astype("float32")
+    model = keras.Sequential([keras.Input((500,)), layers.Dense(1)])
+
+    class Blocks(keras.utils.PyDataset):
+        def __len__(self):
+            return 100
+
+        def __getitem__(self, index):
+            return block + index, np.zeros(1000)
+
+    ks.measure(model, Blocks(), batch_size=1000, num_samples=2000)
+    tracemalloc.start()
+    importance = ks.measure(model, Blocks(), batch_size=1000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert importance.num_samples == 100_000
+    assert peak < 20e6
+
+
+def test_the_order_of_the_columns_is_the_models(tmp_path):
+    x = {"b": X[:, :1], "a": X[:, 1:3]}
+    importance = ks.measure(two(), dict(itertools.islice(x.items(), 2)))
+    assert list(importance.features.index) == ["a/0", "a/1", "b"]
+    importance.save(tmp_path / "importance.npz")
+    pd.testing.assert_frame_equal(ks.Importance.load(tmp_path / "importance.npz").table, importance.table)

@@ -1,0 +1,38 @@
+"""Every shape of model goes in: measured, explained, watched in a fit, written to TensorBoard."""
+
+import keras
+import numpy as np
+import pytest
+import shapes
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import keras_sensitivity as ks
+
+
+@pytest.mark.parametrize("name", shapes.SHAPES)
+def test_every_shape_of_model_goes_in(name, tmp_path):
+    case = shapes.SHAPES[name]()
+    squares = shapes.squares(case)
+    q = {feature: np.sqrt(each.mean(axis=0)).mean() for feature, each in squares.items()}
+    expected = {feature: 100 * value / sum(q.values()) for feature, value in q.items()}
+
+    importance = ks.measure(case.model, case.x, **case.options)
+    assert importance.features.to_dict() == pytest.approx(expected, rel=1e-3, abs=1e-3)
+    assert list(importance.features.index) == list(expected)
+    assert importance.num_samples == shapes.N
+
+    explanation = ks.explain(case.model, case.x, **case.options)
+    local = np.stack([np.sqrt(each).mean(axis=1) ** 2 for each in squares.values()], axis=1)
+    local = 100 * local / local.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(explanation.features, local, rtol=5e-3, atol=1e-2)
+    assert explanation.plot().get_title().startswith("sample 0")
+
+    case.model.compile("sgd", "mse")
+    watch = ks.SensitivityCallback(case.x, log_dir=tmp_path, **case.options)
+    outputs = keras.tree.map_structure(np.asarray, case.model.predict(case.x, verbose=0))
+    case.model.optimizer.learning_rate = 0.0
+    case.model.fit(case.x, outputs, epochs=1, callbacks=[watch], verbose=0)
+    np.testing.assert_allclose(watch.importance.features, importance.features, rtol=1e-3, atol=1e-3)
+    events = EventAccumulator(str(tmp_path / "sensitivity"), size_guidance={"tensors": 0}).Reload()
+    written = {tag for tag in events.Tags()["tensors"] if tag.startswith("importance/")}
+    assert written == {f"importance/{feature}" for feature in importance.features.nlargest(20).index}
