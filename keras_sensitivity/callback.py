@@ -56,10 +56,10 @@ class SensitivityCallback(keras.callbacks.Callback):
     of memory) is warned of once; the callback then switches itself off, and the fit goes on.
 
     Args:
-        x: The rows to measure, as they go into ``model.fit``: array, tensor or DataFrame of shape
-            (num_samples, num_features), or array of shape (num_samples, num_steps, num_features).
+        x: The rows to measure, as they go into ``model.fit``: see `measure`.
         feature_names, groups, exclude, definition, batch_size, jit_compile: As in `measure`.
-        num_samples: Rows to measure, a fixed random subset; None: all. The standard deviations for ``scale="std"`` are
+        num_samples: Rows to measure, of arrays a fixed random subset, of streams the first, read once before training
+            and kept; None: all, of streams read anew at each look. The standard deviations for ``scale="std"`` are
             those of these rows.
         every_n_epochs: Epochs between looks. There is one at epoch 0 and one after the last in any case.
         log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps. It may be

@@ -55,7 +55,7 @@ def explain(
     """Explain single predictions: how much each feature moves the output near each row of x.
 
     Args:
-        model: A built Keras model with one input. It is not changed.
+        model: A built Keras model. It is not changed.
         x: The rows to explain, of the shapes that `measure` takes; one row is ``x[:1]``.
         background: Rows like x, such as the training data, that give the standard deviations for ``scale="std"``.
             None: those of x itself; a single row has none, so that ``scale`` becomes None, with a warning.

@@ -38,17 +38,21 @@ def measure(
     """Measure how important each feature is to a model.
 
     Args:
-        model: A built Keras model with one input. It is not changed.
+        model: A built Keras model. It is not changed.
         x: Rows as they go into ``model.fit``: array, tensor or DataFrame of shape (num_samples, num_features); array of
             shape (num_samples, num_steps, num_features), or (num_samples, height, width, channels), or
-            (num_samples, num_steps, height, width, channels).
-        feature_names: Shape (num_features,). Default: the DataFrame's columns, else "x0", "x1", ...; for images the
-            position of each entry, such as "0,5,1".
+            (num_samples, num_steps, height, width, channels); integers and strings that the model looks up; for
+            several inputs a list or dict of these. Or a stream of batches of them: `tf.data.Dataset`,
+            `keras.utils.PyDataset` or generator, yielding x, (x, y) or (x, y, sample_weight); the weights of its
+            rows weigh the averages.
+        feature_names: Shape (num_columns,), in the model's order of inputs. Default: the columns of DataFrames, else
+            the names of the inputs, as "price" or "prices/0", else "x0", "x1", ...; for images the position of each
+            entry, such as "0,5,1".
         groups: Columns that count as one feature, such as the columns of a one-hot code: a dict from a name to
             column names. The importance of a group is the root of the sum of its columns' squares.
         exclude: Names of inputs to leave out, because no derivative reaches them; the model gets them all the same.
         definition: What is differentiated, and how it is scaled.
-        num_samples: Rows to measure, a fixed random subset; None: all.
+        num_samples: Rows to measure, of arrays a fixed random subset, of streams the first; None: all.
         batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
         jit_compile: Whether to compile with XLA; "auto": where that is faster.
         verbose: 0: silent. 1: a progress bar, and which compiler was chosen and why.
@@ -59,6 +63,7 @@ def measure(
     Raises:
         ValueError, TypeError: If an argument, x or the model is not as above; each says what was expected.
         FloatingPointError: If a derivative is NaN or infinite.
+        RuntimeError: If a stream raises before its end.
         MemoryError: If a batch does not fit into the device's memory.
         RuntimeError: On a Keras backend other than TensorFlow.
 

@@ -4,6 +4,7 @@ import _datasets
 import credit_default
 import digits
 import keras
+import mixed_inputs
 import numpy as np
 import pytest
 import simulation
@@ -49,3 +50,15 @@ def test_digits():
     assert border < 15  # the first and last column are nearly always empty
     explanation = ks.explain(model, x_test[digits.one_of_each(y_test)], definition=digits.DEFINITION)
     assert digits.picture(watch.importance, explanation).axes
+
+
+@pytest.mark.skipif(_datasets._find(_datasets.BIKE_FILE) is None, reason="no bike data on this machine")
+def test_mixed_inputs():
+    keras.utils.set_random_seed(0)
+    columns, y = mixed_inputs.load()
+    rows = np.random.default_rng(0).permutation(len(y))[:6000]
+    model, watch = mixed_inputs.train(mixed_inputs.take(columns, rows), y[rows], epochs=4, log_dir=None)
+    assert set(watch.trajectory.columns) == {"calendar", "hour", "humidity", "temperature", "weather", "wind"}
+    assert watch.importance.features.idxmax() == "hour"
+    alone = ks.measure(model, mixed_inputs.take(columns, rows), num_samples=1000)
+    assert {"season", "weekday", "holiday"} < set(alone.features.index)

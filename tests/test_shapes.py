@@ -1,12 +1,24 @@
 """Every shape of model goes in: measured, explained, watched in a fit, written to TensorBoard."""
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import shapes
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import keras_sensitivity as ks
+
+
+def _arrays(x):
+    """Without the names of DataFrames, which no data set has."""
+    if isinstance(x, dict):
+        return {key: _arrays(part) for key, part in x.items()}
+    if isinstance(x, (list, tuple)):
+        return tuple(_arrays(part) for part in x)
+    return x.to_numpy() if isinstance(x, pd.DataFrame) else x
 
 
 @pytest.mark.parametrize("name", shapes.SHAPES)
@@ -21,11 +33,18 @@ def test_every_shape_of_model_goes_in(name, tmp_path):
     assert list(importance.features.index) == list(expected)
     assert importance.num_samples == shapes.N
 
+    # In small batches, out of a stream, compiled or not: the same.
+    stream = tf.data.Dataset.from_tensor_slices((_arrays(case.x),)).batch(10)
+    for x, options in ((case.x, {"batch_size": 7}), (stream, {"jit_compile": False})):
+        again = ks.measure(case.model, x, **case.options, **options)
+        np.testing.assert_allclose(again.features, importance.features, rtol=1e-3, atol=1e-3)
+
     explanation = ks.explain(case.model, case.x, **case.options)
     local = np.stack([np.sqrt(each).mean(axis=1) ** 2 for each in squares.values()], axis=1)
     local = 100 * local / local.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(explanation.features, local, rtol=5e-3, atol=1e-2)
     assert explanation.plot().get_title().startswith("sample 0")
+    plt.close("all")
 
     case.model.compile("sgd", "mse")
     watch = ks.SensitivityCallback(case.x, log_dir=tmp_path, **case.options)
