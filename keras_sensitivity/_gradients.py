@@ -115,7 +115,7 @@ class Pass(Traced):
         """How the axes of a tensor are read, and where each lag is in each row."""
         entries = tuple(found.tensor.shape[1:])
         leaf = tuple(x[found.sources[0]].shape[1:])
-        is_number = not found.looked_up and entries == leaf
+        is_number = not found.looked_up and entries == leaf and found.in_place
         num_lags = None
         if self._has_time_axis(leaf, x) and entries and entries[0] == leaf[0]:
             num_lags, entries, leaf = entries[0], entries[1:], leaf[1:]
@@ -123,7 +123,7 @@ class Pass(Traced):
         if not is_number:
             # One column a position, if the positions are still there, each with the entries that it became.
             keeps_positions = bool(leaf) and entries[:1] == leaf[:1] and (len(entries) > 1 or not found.looked_up)
-            num_columns = leaf[0] if keeps_positions else 1
+            num_columns = leaf[0] if keeps_positions and found.in_place else 1
         part = Part(found.sources, entries, num_lags, num_columns, is_number)
         own = [mask for mask in masks if len(x) == 1 or set(found.sources) & origins(mask, x)]
         mask = next((mask for mask in own if num_lags and mask.shape[1] == num_lags), None)

@@ -18,6 +18,15 @@ from keras_sensitivity import _checks, _models
 
 __all__ = ["Found", "Lookups", "origins"]
 
+# Operations that leave each entry in its place, and those that do so for the indices, their second argument.
+PLACE_KEEPING = {
+    "AddV2", "AsString", "Bucketize", "Cast", "EnsureShape", "Equal", "ExpandDims", "FloorDiv", "FloorMod", "Greater",
+    "GreaterEqual", "Identity", "IdentityN", "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr",
+    "LookupTableFindV2", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Placeholder", "Reshape", "SelectV2",
+    "Squeeze", "StringLower", "StringToHashBucketFast", "StringToHashBucketStrong", "Sub",
+}  # fmt: skip
+GATHERING = {"GatherV2", "ResourceGather"}
+
 Key = tuple[str, int]
 
 # Operations whose result says nothing of the values of what goes in.
@@ -31,11 +40,13 @@ class Found(NamedTuple):
         tensor: Floating-point, watched by the tape, shape (batch_size, ...).
         sources: The positions of the inputs that it comes from.
         looked_up: Whether codes were looked up on the way; else it is a number that was only cast.
+        in_place: Whether each column of the inputs surely stands where it stood, or in its place what it became.
     """
 
     tensor: tf.Tensor
     sources: tuple[int, ...]
     looked_up: bool
+    in_place: bool = True
 
 
 class Lookups:
@@ -55,7 +66,7 @@ class Lookups:
         self._inputs = list(inputs)
         self._names = names
         self._position = {_key(tensor): index for index, tensor in enumerate(inputs)}
-        self._codes: set[Key] = set()  # what layers that look up return
+        self._codes: dict[Key, bool] = {}  # what layers that look up return, and whether it is in place
         self._watched: set[Key] = set()
         self._sliced: set[int] = set()
         self._mixed: set[int] = set()
@@ -103,7 +114,9 @@ class Lookups:
             if looks_up:
                 result = tf.nest.map_structure(self._in_batch, result)
                 self._note_slices(arguments)
-                self._codes |= {_key(part) for part in tf.nest.flatten(result) if tf.is_symbolic_tensor(part)}
+                in_place = all(map(self._is_in_place, arguments))
+                returned = [part for part in tf.nest.flatten(result) if tf.is_symbolic_tensor(part)]
+                self._codes |= {_key(part): in_place for part in returned}
                 known[key] = result
             elif _is_leaf(operation) and any(self._is_new(part) for part in tf.nest.flatten(result)):
                 result = self._with_numbers(function, args, kwargs, result)
@@ -125,7 +138,7 @@ class Lookups:
                 return part
             number = tf.cast(part, keras.config.floatx())
             self._tape.watch(number)
-            casts.append(Found(number, sources, looked_up))
+            casts.append(Found(number, sources, looked_up, self._is_in_place(part)))
             return number
 
         cast_args, cast_kwargs = tf.nest.map_structure(cast, (args, kwargs))
@@ -151,7 +164,7 @@ class Lookups:
             if mixed:
                 self._mixed.update(sources)
             self._tape.watch(tensor)
-            self._add(Found(tensor, sources, looked_up))
+            self._add(Found(tensor, sources, looked_up, self._is_in_place(tensor)))
 
     def _is_new(self, tensor: Any) -> bool:
         return tf.is_symbolic_tensor(tensor) and tensor.dtype.is_floating and bool(self._sources(tensor)[0])
@@ -159,6 +172,23 @@ class Lookups:
     def _add(self, found: Found) -> None:
         self._watched.add(_key(found.tensor))
         self.found.append(found)
+
+    def _is_in_place(self, tensor: tf.Tensor) -> bool:
+        """Whether a tensor surely has at each place what its input's entry at that place became."""
+        # Of each tensor on the way: None if it comes from no input, else whether it is in place; last in, first out.
+        known: dict[Key, bool | None] = {}
+        pending = [tensor]
+        while pending:
+            part = pending[-1]
+            if _key(part) in self._codes or _key(part) in self._position:
+                known[_key(part)] = self._codes.get(_key(part), True)
+            origins_left = [origin for origin in part.op.inputs if _key(origin) not in known]
+            if _key(part) in known or not origins_left:
+                known.setdefault(_key(part), _kept(part.op, [known.get(_key(origin)) for origin in part.op.inputs]))
+                pending.pop()
+            else:
+                pending += origins_left
+        return bool(known[_key(tensor)])
 
     def _in_batch(self, tensor: Any) -> Any:
         """A tensor whose shape says how many rows it has; layers for words forget that."""
@@ -218,6 +248,15 @@ class Lookups:
 def _key(tensor: tf.Tensor) -> Key:
     """What tells one tensor of the traced graph from another; Python may show the same tensor as several objects."""
     return tensor.op.name, tensor.value_index
+
+
+def _kept(operation: tf.Operation, arguments: list[bool | None]) -> bool | None:
+    """Whether the result of an operation is in place, by what is known of its arguments; None if no input goes in."""
+    given = [index for index, in_place in enumerate(arguments) if in_place is not None]
+    if not given:
+        return None
+    keeps = operation.type in PLACE_KEEPING or (operation.type in GATHERING and given == [1])
+    return keeps and all(arguments[index] for index in given)
 
 
 def origins(tensor: tf.Tensor, inputs: Sequence[tf.Tensor]) -> set[int]:

@@ -42,6 +42,7 @@ CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell
 STEPWISE = (
     keras.layers.InputLayer,
     keras.layers.Dense,
+    keras.layers.Embedding,
     keras.layers.Masking,
     keras.layers.Activation,
     keras.layers.ReLU,

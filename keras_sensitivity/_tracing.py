@@ -150,6 +150,8 @@ def _choose_compiler(model: keras.Model, jit_compile: JitCompile, spec: tuple[tf
     for layer in _models.layers(model):
         if not getattr(layer, "supports_jit", True):
             return False, f"the layer {layer.name!r} does not support XLA"
+        if getattr(layer, "sparse", False) is True:
+            return False, f"XLA takes no sparse tensors, as {layer.name!r} returns"
         if "Conv" in type(layer).__name__ and not tf.config.list_physical_devices("GPU"):
             return False, f"the convolution {layer.name!r} is faster without XLA on a CPU"
     return True, "every layer supports it"

@@ -240,6 +240,28 @@ def codes_reshaped_before_the_lookup():
     return Case(model, values, [lookup(values)], lambda p: net(flat(p[0])), columns(["x0", "x1"]))
 
 
+def codes_in_another_order():
+    """Which column went where is not followed, so the input is one feature."""
+    inputs, lookup, flat, net = (
+        keras.Input((2,), dtype="int32", name="ids"),
+        layers.Embedding(5, 2),
+        layers.Flatten(),
+        head(),
+    )
+    model = keras.Model(inputs, net(flat(lookup(ops.flip(inputs, axis=1)))))
+    values = codes(columns=2)
+    return Case(model, values, [lookup(values[:, ::-1])], lambda p: net(flat(p[0])), whole("ids"))
+
+
+def words_in_several_columns():
+    lookup = layers.StringLookup(vocabulary=["red", "green", "blue"])
+    embed, flat, net = layers.Embedding(5, 2), layers.Flatten(), head()
+    inputs = keras.Input((2,), dtype="string", name="colour")
+    model = keras.Model(inputs, net(flat(embed(lookup(inputs)))))
+    x = tf.concat([words(), words(1)], axis=1)
+    return Case(model, x, [embed(lookup(x))], lambda p: net(flat(p[0])), columns(["colour/0", "colour/1"]))
+
+
 @keras.saving.register_keras_serializable(package="shapes")
 class Subclassed(keras.Model):
     """A dict of a code and numbers, with its own embedding."""
@@ -464,7 +486,8 @@ SHAPES = {
         one_table, one_named_table, a_list, a_tuple, a_dict, a_dict_for_a_list, a_nested_dict,
         frames_with_a_name_in_common, groups_across_inputs, two_heads, integers_as_numbers, integers_into_a_dense_layer,
         an_image_of_bytes, embedding, embedding_of_floats, numbers_and_a_code, a_shared_embedding,
-        an_embedding_called_twice, an_embedding_in_a_nested_model, codes_reshaped_before_the_lookup, subclassed,
+        an_embedding_called_twice, an_embedding_in_a_nested_model, codes_reshaped_before_the_lookup,
+        codes_in_another_order, words_in_several_columns, subclassed,
         an_embedding_in_a_custom_layer, a_table_in_a_custom_layer, one_hot_by_an_operation, a_category_encoding,
         several_codes_at_once, words_looked_up, words_one_hot_beside_numbers, hashed, a_number_in_bins,
         a_number_and_its_bins, text, text_counted, a_feature_space, tokens_as_a_sequence, a_sequence_and_a_table,

@@ -402,3 +402,33 @@ def test_the_order_of_the_columns_is_the_models(tmp_path):
     assert list(importance.features.index) == ["a/0", "a/1", "b"]
     importance.save(tmp_path / "importance.npz")
     pd.testing.assert_frame_equal(ks.Importance.load(tmp_path / "importance.npz").table, importance.table)
+
+
+@pytest.mark.filterwarnings("error")
+def test_sparse_codes_take_the_plain_graph(capsys):
+    inputs = keras.Input((1,), dtype="int32", name="month")
+    model = keras.Model(inputs, layers.Dense(1)(layers.CategoryEncoding(5, "one_hot", sparse=True)(inputs)))
+    assert ks.measure(model, np.arange(60) % 5, verbose=1).features.to_dict() == {"month": pytest.approx(100)}
+    assert "plain graph: XLA takes no sparse tensors" in capsys.readouterr().out
+
+
+def test_a_sequence_of_tokens_to_a_sequence_in_one_pass():
+    """Both ways to the same-step derivatives agree behind an embedding with a mask."""
+    model = keras.Sequential(
+        [
+            keras.Input((5,), dtype="int32", name="word"),
+            layers.Embedding(6, 3, mask_zero=True),
+            layers.GRU(4, return_sequences=True),
+            layers.Dense(2),
+        ]
+    )
+    mixed = keras.Model(
+        model.inputs, keras.ops.multiply(1.0, model(model.inputs[0]))
+    )  # an operation that may mix steps
+    words = np.random.default_rng(0).integers(0, 6, (40, 5))
+    words[:, 0] = np.maximum(words[:, 0], 1)
+    definition = ks.Definition(mode="many-to-many")
+    one, exact = (ks.measure(each, words, definition=definition) for each in (model, mixed))
+    pd.testing.assert_frame_equal(one.table, exact.table, rtol=1e-4)
+    pd.testing.assert_series_equal(one.lags, exact.lags, rtol=1e-4)
+    assert one.lags.iloc[0] > one.lags.iloc[4]
