@@ -66,7 +66,9 @@ class Inputs(NamedTuple):
 
     def flatten(self, x: Any) -> list[Any]:
         """The values of x in the order of the leaves; keys that the model has not are ignored."""
-        if isinstance(self.structure, int) or (isinstance(x, Mapping) and isinstance(self.structure, list)):
+        by_column = isinstance(x, pd.DataFrame) and isinstance(self.structure, dict) and {*self.structure} <= {*x}
+        alone = len(self.leaves) == 1 and not by_column and not isinstance(x, (Mapping, list, tuple))
+        if alone or isinstance(self.structure, int) or (isinstance(x, Mapping) and isinstance(self.structure, list)):
             return self._by_name(x)
         found: list[Any] = [None] * len(self.leaves)
         self._fill(self.structure, x, found, "x")

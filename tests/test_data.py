@@ -266,6 +266,14 @@ def test_inputs_that_do_not_fit(x, error, message):
         ks.measure(two(), x)
 
 
+def test_a_list_of_one_input_takes_the_array_and_a_list_of_it():
+    inputs = keras.Input((5,))
+    model = keras.Model([inputs], layers.Dense(1)(inputs))
+    whole = ks.measure(model, X)
+    same(ks.measure(model, [X]), whole)
+    same(ks.measure(model, pd.DataFrame(X, columns=[f"x{index}" for index in range(5)])), whole)
+
+
 def test_a_list_of_another_length():
     a, b = keras.Input((2,)), keras.Input((1,))
     model = keras.Model([a, b], layers.Dense(1)(layers.Concatenate()([a, b])))
