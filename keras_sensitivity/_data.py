@@ -209,7 +209,7 @@ def as_array(x: Any, name: str = "", *, text: bool = False) -> tuple[list[str] |
         return (None if name else columns_of(x)), as_array(x, name, text=text)[1][:, 0]
     if isinstance(x, pd.DataFrame):
         return columns_of(x), _frame_values(x, name, text)
-    if hasattr(x, "row_lengths"):  # a RaggedTensor
+    if hasattr(x, "row_splits"):  # a RaggedTensor, or its value out of a data set
         _checks.ragged()
     _checks.array(x)
     try:

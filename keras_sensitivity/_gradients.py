@@ -70,7 +70,7 @@ class Pass(Traced):
         used = self._reached(tape, target, found, x)
         self.parts = tuple(read[index][0] for index in used)
         tensors, lags = [found[index].tensor for index in used], [read[index][1] for index in used]
-        return _Forward(tape, tensors, self.parts, lags, heads, target, steps)
+        return _Forward(tape, tensors, self.parts, lags, heads, target, steps, used)
 
     def _outputs(
         self, tape: tf.GradientTape, x: tuple[tf.Tensor, ...]
@@ -85,7 +85,7 @@ class Pass(Traced):
             if self._definition.output not in heads:
                 _checks.unit(self._definition.output, list(heads))
             heads = {self._definition.output: heads[self._definition.output]}
-        lookups.refuse(list(heads.values()))
+        lookups.refuse(list(heads.values()), self._excluded)
         inner = {name: activated.get(id(head)) for name, head in heads.items()}
         self.saturates = not self._definition.logits and any(logits is not None for logits in inner.values())
         if self._definition.logits:
@@ -199,9 +199,11 @@ class BatchMoments(Pass):
     ) -> Callable[[Any], tf.Tensor]:
         """A function from a unit to its derivatives of each step with respect to the same step of x, by lag.
 
-        Inputs without a time axis have no step: theirs are the derivatives of the newest output step.
+        Inputs with no time axis, or another one, have no such step: theirs are derivatives of the newest output step.
         """
-        sequences = [index for index, part in enumerate(forward.parts) if part.num_lags is not None]
+        assert forward.steps is not None
+        num_steps = forward.steps.num_lags
+        sequences = [index for index, part in enumerate(forward.parts) if part.num_lags == num_steps]
 
         def beside_static(unit: Any, diagonal: Sequence[tf.Tensor]) -> tf.Tensor:
             every = list(diagonal) if len(sequences) == len(forward.parts) else forward.derivatives(unit, target_scale)
@@ -229,8 +231,9 @@ class BatchMoments(Pass):
         # A cuDNN kernel would not run the cells, and so would not stop their states.
         if run != _models.recurrent_paths(model):
             return None
-        tensors = [found[index].tensor for index in self._reached(tape, apart, found, x)]
-        tensors = [tensors[index] for index in sequences]
+        tensors = [found[forward.used[index]].tensor for index in sequences]
+        if any(gradient is None for gradient in tape.gradient(apart, tensors)):
+            return None  # reached through the states alone
 
         def derivatives(unit: Any) -> list[tf.Tensor]:
             one_hot = tf.one_hot(unit, apart.shape[2], dtype=apart.dtype)
@@ -359,6 +362,7 @@ class _Forward(NamedTuple):
         heads: The outputs that are differentiated.
         target: The heads at their newest step, shape (batch_size, num_units).
         steps: The lags of the time axis that heads have; None without one.
+        used: Which of the tensors that were found these are.
     """
 
     tape: tf.GradientTape
@@ -368,6 +372,7 @@ class _Forward(NamedTuple):
     heads: dict[str, tf.Tensor]
     target: tf.Tensor
     steps: Lags | None
+    used: list[int]
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -68,6 +68,7 @@ class Lookups:
         self._position = {_key(tensor): index for index, tensor in enumerate(inputs)}
         self._codes: dict[Key, bool] = {}  # what layers that look up return, and whether it is in place
         self._watched: set[Key] = set()
+        self._settled: dict[Key, bool] = {}  # tensors that no code reaches unwatched, and whether numbers do
         self._sliced: set[int] = set()
         self._mixed: set[int] = set()
         self.found: list[Found] = []
@@ -89,11 +90,11 @@ class Lookups:
                     stack.enter_context(_models.replaced(operation, "call", followed))
             yield
 
-    def refuse(self, outputs: Sequence[tf.Tensor]) -> None:
+    def refuse(self, outputs: Sequence[tf.Tensor], excluded: set[int]) -> None:
         """Refuse, after the call, inputs that cannot be followed; an error inside of it would be worded by Keras."""
-        if self._sliced:
-            _checks.sliced_codes([self._names[source] for source in sorted(self._sliced)])
-        lost = self._mixed.union(*(self._sources(output)[0] for output in outputs))
+        if self._sliced - excluded:
+            _checks.sliced_codes([self._names[source] for source in sorted(self._sliced - excluded)])
+        lost = self._mixed.union(*(self._sources(output)[0] for output in outputs)) - excluded
         if lost:
             others = [name for index, name in enumerate(self._names) if index not in lost]
             _checks.path([self._names[source] for source in sorted(lost)], others)
@@ -216,6 +217,8 @@ class Lookups:
         if not (tensor.dtype.is_floating or tensor.dtype.is_integer):
             return (), False, False
         codes, numbers, looked_up = self._ancestors(tensor)
+        if not codes and _key(tensor) not in self._codes:
+            self._settled[_key(tensor)] = bool(numbers)
         return tuple(sorted(codes)), looked_up, bool(numbers) and tensor.dtype.is_floating
 
     def _ancestors(self, tensor: tf.Tensor) -> tuple[set[int], set[int], bool]:
@@ -240,6 +243,9 @@ class Lookups:
                 (codes if crossed or not part.dtype.is_floating else numbers).add(position)
             elif _key(part) in self._watched:
                 numbers.add(-1)
+            elif _key(part) in self._settled and not crossed:
+                if self._settled[_key(part)]:
+                    numbers.add(-1)
             elif part.dtype != tf.bool and part.op.type not in BLIND:
                 pending += [(origin, crossed) for origin in part.op.inputs]
         return codes, numbers, looked_up

@@ -309,7 +309,7 @@ class Explanation:
         image = self._leaves[self._blocks[0].sources[0]][sample]
         return np.asarray(image if self._num_lags is None else image[self._derivatives.steps[0][sample, 0]])
 
-    @property
+    @functools.cached_property
     def map(self) -> Array | None:
         """Share of each entry of an image, percent, shape (num_samples, height, width, channels); else None.
 
@@ -380,7 +380,7 @@ class Explanation:
         """
         position = _checks.member("unit", unit, self.units)
         chosen = copy.copy(self)
-        for derived in ("_entry_squares", "_by_lag", "_squares"):
+        for derived in ("_entry_squares", "_by_lag", "_squares", "map"):
             vars(chosen).pop(derived, None)  # kept from all units
         chosen.predictions = self.predictions[:, position : position + 1]
         chosen._derivatives = self._derivatives._replace(

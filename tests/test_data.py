@@ -328,6 +328,32 @@ def test_an_input_without_a_path_is_named_and_can_be_left_out():
     assert list(watch.trajectory.columns) == ["numbers/0", "numbers/1"]
 
 
+def test_a_code_that_is_mixed_with_numbers_before_it_can_be_followed():
+    class Mixed(keras.Model):
+        """Its one-hot code is made and joined to the numbers outside of any layer."""
+
+        def __init__(self):
+            super().__init__()
+            self.lookup, self.out = layers.Embedding(5, 2), layers.Dense(1)
+
+        def call(self, x):
+            code = keras.ops.one_hot(keras.ops.squeeze(x["code"], 1), 5)
+            city = keras.ops.squeeze(self.lookup(x["city"]), 1)
+            return self.out(keras.ops.concatenate([code, x["numbers"], city], axis=1))
+
+    model = Mixed()
+    x = {"code": np.arange(60)[:, None] % 5, "city": np.arange(60)[:, None] % 4, "numbers": X[:, :2]}
+    model(x)
+    with pytest.raises(ValueError, match="does not depend on 'code' through derivatives"):
+        ks.measure(model, x)
+    kernel = model.out.kernel.numpy()[:, 0]
+    city = model.lookup(x["city"]).numpy()[:, 0]
+    q = [np.sqrt(((kernel[7:] * city.std(axis=0)) ** 2).sum()), *np.abs(kernel[5:7] * X[:, :2].std(axis=0))]
+    features = ks.measure(model, x, exclude=["code"]).features
+    np.testing.assert_allclose(features, 100 * np.array(q) / np.sum(q), rtol=1e-4)
+    assert list(features.index) == ["city", "numbers/0", "numbers/1"]
+
+
 @pytest.mark.parametrize("exclude", [["x"], ["code", "numbers"], "code", 3])
 def test_exclude_names_inputs(exclude):
     with pytest.raises(ValueError, match="`exclude` does not name some of the model's inputs"):
@@ -440,3 +466,28 @@ def test_a_sequence_of_tokens_to_a_sequence_in_one_pass():
     pd.testing.assert_frame_equal(one.table, exact.table, rtol=1e-4)
     pd.testing.assert_series_equal(one.lags, exact.lags, rtol=1e-4)
     assert one.lags.iloc[0] > one.lags.iloc[4]
+
+
+def test_a_table_and_another_clock_beside_a_sequence_to_a_sequence():
+    """Inputs without the steps of the output keep the derivatives of its newest step."""
+    past, days, fixed = (
+        keras.Input((5, 2), name="past"),
+        keras.Input((3, 1), name="days"),
+        keras.Input((1,), name="fixed"),
+    )
+    of_past, of_days, of_fixed = layers.Dense(1), layers.Dense(1), layers.Dense(1)
+    level = layers.Add()([of_days(layers.Flatten()(days)), of_fixed(fixed)])
+    steps = of_past(past)
+    model = keras.Model([past, days, fixed], layers.Add()([steps, layers.RepeatVector(5)(level)]))
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(40, *shape)).astype("float32") for shape in shapes.values()]
+    importance = ks.measure(model, x, definition=ks.Definition(scale=None))
+    past_w, days_w, fixed_w = (np.abs(layer.kernel.numpy()[:, 0]) for layer in (of_past, of_days, of_fixed))
+    q = np.array([*past_w, days_w.mean(), fixed_w[0]])
+    np.testing.assert_allclose(importance.features, 100 * q / q.sum(), rtol=1e-4)
+    gamma = np.zeros(5)
+    gamma[0] = past_w.sum()
+    gamma[:3] += days_w[::-1]
+    np.testing.assert_allclose(importance.lags, 100 * gamma / gamma.sum(), rtol=1e-4)
+    assert importance.by_lag["fixed"].isna().all()
+    np.testing.assert_allclose(importance.lags, 100 * importance.by_lag.sum(axis=1) / importance.by_lag.sum().sum())

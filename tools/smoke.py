@@ -33,6 +33,10 @@ def main() -> None:
         importance.save(f"{folder}/importance.npz")
         np.testing.assert_array_equal(ks.Importance.load(f"{folder}/importance.npz").features, importance.features)
 
+        explanation = ks.explain(model, x[:3], background=x, log_dir=folder)
+        np.testing.assert_allclose(explanation.features, [[10, 90]] * 3, rtol=1e-6)  # 1 : 3, squared
+        assert explanation.plot().get_title().startswith("sample 0")
+
         model.compile("adam", "mse")
         watch = ks.SensitivityCallback(x, log_dir=folder)
         model.fit(x.to_numpy(), x["age"].to_numpy(), epochs=2, callbacks=[watch], verbose=0)
