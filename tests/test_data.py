@@ -470,11 +470,8 @@ def test_a_sequence_of_tokens_to_a_sequence_in_one_pass():
 
 def test_a_table_and_another_clock_beside_a_sequence_to_a_sequence():
     """Inputs without the steps of the output keep the derivatives of its newest step."""
-    past, days, fixed = (
-        keras.Input((5, 2), name="past"),
-        keras.Input((3, 1), name="days"),
-        keras.Input((1,), name="fixed"),
-    )
+    shapes = {"past": (5, 2), "days": (3, 1), "fixed": (1,)}
+    past, days, fixed = (keras.Input(shape, name=name) for name, shape in shapes.items())
     of_past, of_days, of_fixed = layers.Dense(1), layers.Dense(1), layers.Dense(1)
     level = layers.Add()([of_days(layers.Flatten()(days)), of_fixed(fixed)])
     steps = of_past(past)
