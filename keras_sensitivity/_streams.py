@@ -14,6 +14,12 @@ from keras_sensitivity._inputs import Inputs
 
 __all__ = ["batched", "can_be_read_again", "elements", "is_endless", "is_stream"]
 
+# Operations that shuffle, and which of their inputs makes the orders.
+GENERATOR_INPUTS = {"ShuffleDatasetV3": 4, "ShuffleAndRepeatDatasetV2": 5}
+
+# Of `tf.raw_ops.DatasetToGraphV2`: what cannot be copied, such as a generator of random numbers, starts anew.
+IGNORE_STATE = 1
+
 # Rows of a batch that is made of single rows.
 BATCH_ROWS = 1024
 
@@ -38,6 +44,7 @@ def is_endless(x: Any) -> bool:
 def batched(x: Any, model: keras.Model) -> tuple[Any, Any]:
     """The stream, in batches, and the x of its first batch."""
     if isinstance(x, tf.data.Dataset):
+        x = _own_copy(x)
         spec = _split(x.element_spec)[0]
         inputs = Inputs.of(model, spec)
         if all(map(_is_row, inputs.flatten(spec), (leaf.shape for leaf in inputs.leaves))):
@@ -51,6 +58,26 @@ def batched(x: Any, model: keras.Model) -> tuple[Any, Any]:
     for element, _ in elements(x):
         return x, element
     return _checks.some_rows()
+
+
+def _own_copy(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """The same data with a shuffling of its own.
+
+    All iterators over a shuffled data set draw from one generator of orders, so reading the user's would change the
+    order in which the training reads it next. A copy of its graph has the same generator, until it is given a new one.
+    """
+    try:
+        variant = tf.data.experimental.to_variant(dataset)
+        serialized = tf.raw_ops.DatasetToGraphV2(input_dataset=variant, external_state_policy=IGNORE_STATE)
+        graph = tf.compat.v1.GraphDef.FromString(serialized.numpy())
+        for node in list(graph.node):
+            if node.op in GENERATOR_INPUTS:
+                generator = graph.node.add(name=f"{node.name}/own_generator", op="DummySeedGenerator")
+                node.input[GENERATOR_INPUTS[node.op]] = generator.name
+        copied = tf.raw_ops.DatasetFromGraph(graph_def=graph.SerializeToString())
+        return tf.data.experimental.from_variant(copied, dataset.element_spec)
+    except (tf.errors.OpError, ValueError, TypeError):  # data that cannot be written down as a graph
+        return dataset
 
 
 def _is_row(spec: Any, declared: tuple[int | None, ...] | None) -> bool:

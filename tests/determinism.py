@@ -43,15 +43,40 @@ def stateful():
     return keras.Sequential([keras.Input(batch_shape=(32, 4, 3)), layers.LSTM(4, stateful=True), layers.Dense(1)])
 
 
-def train(build, callbacks, x, y):
+def mixed():
+    """Words and numbers, with dropout."""
+    layers = keras.layers
+    word, table = keras.Input((1,), dtype="string", name="word"), keras.Input((2,), name="table")
+    looked_up = layers.Embedding(4, 3)(layers.StringLookup(vocabulary=["a", "b"])(word))
+    joined = layers.Concatenate()([layers.Dropout(0.3)(layers.Flatten()(looked_up)), table])
+    return keras.Model({"word": word, "table": table}, layers.Dense(1)(joined))
+
+
+def compiled(build):
     keras.utils.clear_session()  # the same names for the variables of each model
     keras.utils.set_random_seed(1)
     model = build()
     model.compile(keras.optimizers.Adam(0.01), "mse", metrics=["mae"])
+    return model
+
+
+def train(build, callbacks, x, y):
+    model = compiled(build)
     held_out = (x[:64], y[:64])
     log = model.fit(x, y, epochs=3, batch_size=32, validation_data=held_out, callbacks=callbacks, verbose=0)
     variables = {v.path: v.numpy() for v in [*model.variables, *model.optimizer.variables]}
     return variables, log.history["val_loss"], model.predict(x, batch_size=32, verbose=0)
+
+
+def train_on_a_shuffled_stream(num_samples):
+    """The stream that is trained on is also the one that is looked at; 0: no look."""
+    model = compiled(mixed)
+    rng = np.random.default_rng(0)
+    x = {"word": rng.choice(["a", "b", "c"], (96, 1)), "table": rng.normal(size=(96, 2)).astype("float32")}
+    stream = tf.data.Dataset.from_tensor_slices((x, x["table"][:, :1])).shuffle(96, seed=4).batch(16)
+    callbacks = [ks.SensitivityCallback(stream, num_samples=num_samples)] if num_samples != 0 else []
+    model.fit(stream, epochs=3, callbacks=callbacks, shuffle=False, verbose=0)
+    return [v.numpy() for v in [*model.variables, *model.optimizer.variables]]
 
 
 def main():
@@ -69,6 +94,10 @@ def main():
             assert np.array_equal(value, watched[path]), f"changed by looking: {path}"
         assert loss == watched_loss
         assert np.array_equal(answers, watched_answers)
+    plain = train_on_a_shuffled_stream(0)
+    for num_samples in (20, None):
+        watched = train_on_a_shuffled_stream(num_samples)
+        assert all(map(np.array_equal, plain, watched)), f"a stream was changed by looking: {num_samples}"
     print("identical")
 
 
