@@ -488,3 +488,22 @@ def test_a_table_and_another_clock_beside_a_sequence_to_a_sequence():
     np.testing.assert_allclose(importance.lags, 100 * gamma / gamma.sum(), rtol=1e-4)
     assert importance.by_lag["fixed"].isna().all()
     np.testing.assert_allclose(importance.lags, 100 * importance.by_lag.sum(axis=1) / importance.by_lag.sum().sum())
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["many-to-one", "many-to-many"])
+def test_masked_tokens_have_the_numbers_of_masked_embeddings(many):
+    """Behind ``mask_zero`` as behind `Masking`: the same network, fed with what the tokens are looked up as."""
+    lookup, rnn, out = layers.Embedding(6, 3, mask_zero=True), layers.GRU(4, return_sequences=many), layers.Dense(1)
+    words = np.random.default_rng(0).integers(1, 6, (40, 5))
+    words[np.arange(5) >= np.random.default_rng(1).integers(1, 6, (40, 1))] = 0
+    model = keras.Sequential([keras.Input((5,), dtype="int32", name="word"), lookup, rnn, out])
+    twin = keras.Sequential([keras.Input((5, 3)), layers.Masking(0.0), rnn, out])
+    embedded = lookup(words).numpy() * (words > 0)[:, :, None]
+    mode = "many-to-many" if many else "many-to-one"
+    tokens = ks.measure(model, words, definition=ks.Definition(mode=mode))
+    groups = {"word": ["x0", "x1", "x2"]}
+    vectors = ks.measure(twin, embedded, groups=groups)
+    pd.testing.assert_series_equal(tokens.lags, vectors.lags, rtol=1e-4)
+    pd.testing.assert_frame_equal(tokens.by_lag, vectors.by_lag, rtol=1e-4)
+    local = ks.explain(model, words, definition=ks.Definition(mode=mode)).lags
+    pd.testing.assert_frame_equal(local, ks.explain(twin, embedded, groups=groups).lags, rtol=1e-3, atol=1e-4)
