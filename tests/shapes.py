@@ -377,18 +377,18 @@ def hashed():
 
 
 def a_number_in_bins():
-    bins = layers.Discretization(bin_boundaries=[-1.0, 0.0, 1.0], output_mode="one_hot")
+    bins, encode = layers.Discretization(bin_boundaries=[-1.0, 0.0, 1.0]), layers.CategoryEncoding(4, "one_hot")
     inputs, net = keras.Input((1,), name="age"), head()
-    model = keras.Model(inputs, net(bins(inputs)))
-    return Case(model, table(1), [tf.cast(bins(table(1)), "float32")], lambda p: net(p[0]), whole("age"))
+    model = keras.Model(inputs, net(encode(bins(inputs))))
+    return Case(model, table(1), [encode(bins(table(1)))], lambda p: net(p[0]), whole("age"))
 
 
 def a_number_and_its_bins():
     """The same column as a number and in bins is one feature."""
-    bins = layers.Discretization(bin_boundaries=[-1.0, 0.0, 1.0], output_mode="one_hot")
+    bins, encode = layers.Discretization(bin_boundaries=[-1.0, 0.0, 1.0]), layers.CategoryEncoding(4, "one_hot")
     inputs, join, net = keras.Input((1,), name="age"), layers.Concatenate(), head()
-    model = keras.Model(inputs, net(join([inputs, bins(inputs)])))
-    parts = [table(1), tf.cast(bins(table(1)), "float32")]
+    model = keras.Model(inputs, net(join([inputs, encode(bins(inputs))])))
+    parts = [table(1), encode(bins(table(1)))]
     return Case(model, table(1), parts, lambda p: net(join(p)), {"age": [(0, EVERY, False), (1, EVERY, False)]})
 
 
