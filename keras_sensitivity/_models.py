@@ -139,7 +139,8 @@ def fingerprint(model: keras.Model) -> tuple[Any, ...]:
     """
     parts: list[Any] = []
     for layer in layers(model):
-        transient = _trainer_attributes() if isinstance(layer, keras.Model) else frozenset()
+        # A layer that was never called notes its first call, which changes nothing else.
+        transient = _trainer_attributes() if isinstance(layer, keras.Model) else frozenset({"_called"})
         for name, value in vars(layer).items():
             if name not in transient and isinstance(value, (int, float, str, bool)):
                 parts.append((name, value))

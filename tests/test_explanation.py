@@ -1,13 +1,16 @@
 """`explain` against central differences in float64, and its words, warnings and errors."""
 
 import copy
+import gc
 import pickle
+import weakref
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 import sequences
+import shapes
 import zoo
 from keras import layers
 from oracle import differences
@@ -348,6 +351,27 @@ def test_rows_of_many_counts_share_few_traces():
     for count in (5, 6, 7, 8):
         ks.explain(model, zoo.rows(count), definition=RAW)
     assert len(_tracing._cache[model]) == 1
+
+
+def test_a_second_explanation_does_not_trace_again():
+    """Not even where the first was the first call of a layer, which notes that."""
+    from keras_sensitivity import _tracing
+
+    model, (x, _) = sequences.build(lambda: sequences.recurrent("LSTM")), sequences.rows(8)
+    for _ in range(2):
+        ks.explain(model, x[:1], background=x)
+        assert len(_tracing._cache[model]) == 2  # the rows, and their background
+
+
+def test_an_explained_model_with_codes_can_be_freed():
+    case = shapes.SHAPES["words one hot beside numbers"]()
+    explanation = ks.explain(case.model, case.x)
+    reference = weakref.ref(case.model)
+    del case
+    keras.utils.clear_session()
+    gc.collect()
+    assert reference() is None
+    assert explanation.features.shape == (shapes.N, 3)
 
 
 # --- the mixin ------------------------------------------------------------------------------------------------------
