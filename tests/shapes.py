@@ -392,6 +392,20 @@ def a_number_and_its_bins():
     return Case(model, table(1), parts, lambda p: net(join(p)), {"age": [(0, EVERY, False), (1, EVERY, False)]})
 
 
+def crossed():
+    """What two inputs become together is a feature of its own."""
+    cross, embed, flat, net = layers.HashedCrossing(6), layers.Embedding(6, 2), layers.Flatten(), head()
+    colour, month = keras.Input((1,), dtype="string", name="colour"), keras.Input((1,), dtype="int32", name="month")
+    lookup, join = layers.Embedding(5, 2), layers.Concatenate()
+    model = keras.Model(
+        {"colour": colour, "month": month}, net(join([flat(embed(cross((colour, month)))), flat(lookup(month))]))
+    )
+    x = {"colour": words(), "month": codes()}
+    parts = [embed(cross((x["colour"], tf.constant(x["month"])))), lookup(x["month"])]
+    names = {**whole("month", part=1), **whole("colour_X_month")}
+    return Case(model, x, parts, lambda p: net(join([flat(p[0]), flat(p[1])])), names)
+
+
 def text():
     vectorize = layers.TextVectorization(output_sequence_length=4, vocabulary=["red", "green", "blue"])
     embed, pool, net = layers.Embedding(6, 3), layers.GlobalAveragePooling1D(), head()
@@ -490,8 +504,8 @@ SHAPES = {
         codes_in_another_order, words_in_several_columns, subclassed,
         an_embedding_in_a_custom_layer, a_table_in_a_custom_layer, one_hot_by_an_operation, a_category_encoding,
         several_codes_at_once, words_looked_up, words_one_hot_beside_numbers, hashed, a_number_in_bins,
-        a_number_and_its_bins, text, text_counted, a_feature_space, tokens_as_a_sequence, a_sequence_and_a_table,
-        sequences_of_different_length, an_image_and_a_table,
+        a_number_and_its_bins, crossed, text, text_counted, a_feature_space, tokens_as_a_sequence,
+        a_sequence_and_a_table, sequences_of_different_length, an_image_and_a_table,
     )
 }  # fmt: skip
 
