@@ -20,7 +20,7 @@ from keras_sensitivity._data import Rows, as_array, columns_of
 from keras_sensitivity._features import Block, Features, image_shape
 from keras_sensitivity._gradients import Derivatives, InputMoments, RowGradients
 from keras_sensitivity._run import Run
-from keras_sensitivity._streams import is_endless, is_stream
+from keras_sensitivity._streams import can_be_read_again, is_endless, is_stream
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.importance import scale_of, shares
 from keras_sensitivity.measurement import measure
@@ -112,6 +112,8 @@ def explain(
     if definition.scale == "std":
         if background is not None:
             _checks.same_columns("background", columns_of(background), columns_of(x))
+        elif not can_be_read_again(x):
+            x = run.rows.inputs.pack(run.rows.entries)
         seen = Run(InputMoments, model, x if background is None else background, definition=definition, **options)
         inputs = functools.reduce(Moments.merge, seen.results()).pool(axis=0)
     explanation = Explanation(
