@@ -37,6 +37,11 @@ class Chunk(NamedTuple):
     def __len__(self) -> int:
         return len(self.leaves[0])
 
+    @property
+    def row_weights(self) -> Array:
+        """The weight of each row, shape (num_rows,)."""
+        return np.ones(len(self)) if self.weights is None else self.weights
+
     def part(self, where: Any) -> Chunk:
         """The rows at a slice or at positions."""
         return Chunk(tuple(leaf[where] for leaf in self.leaves), None if self.weights is None else self.weights[where])
@@ -98,16 +103,14 @@ class Rows:
             yield self._batch(waiting, batch_size)
 
     def _batch(self, chunks: list[Chunk], batch_size: int) -> tuple[tuple[Array, ...], Array]:
-        count = sum(map(len, chunks))
-        weights = np.zeros(batch_size)
-        weights[:count] = np.concatenate([np.ones(len(c)) if c.weights is None else c.weights for c in chunks])
+        joined = chunks[0] if len(chunks) == 1 else _joined(chunks)
+        missing = batch_size - len(joined)
         leaves = []
-        for index, kind in enumerate(self.dtypes):
-            leaf = np.concatenate([c.leaves[index] for c in chunks]) if len(chunks) > 1 else chunks[0].leaves[index]
-            leaf = leaf.astype(_numpy_type(kind), copy=False)
-            filling = np.repeat(leaf[-1:], batch_size - count, axis=0)
-            leaves.append(np.ascontiguousarray(np.concatenate([leaf, filling]) if len(filling) else leaf))
-        return tuple(leaves), weights
+        for leaf, kind in zip(joined.leaves, self.dtypes, strict=True):
+            cast = leaf.astype(_numpy_type(kind), copy=False)
+            filled = np.concatenate([cast, np.repeat(cast[-1:], missing, axis=0)]) if missing else cast
+            leaves.append(np.ascontiguousarray(filled))
+        return tuple(leaves), np.pad(joined.row_weights, (0, missing))
 
 
 def read(x: Any, model: keras.Model, num_samples: int | None) -> Rows:
@@ -117,7 +120,8 @@ def read(x: Any, model: keras.Model, num_samples: int | None) -> Rows:
 
 def _read_arrays(x: Any, model: keras.Model, num_samples: int | None) -> Rows:
     inputs = Inputs.of(model, x)
-    columns, chunk, dtypes = _chunk(x, None, inputs, model)
+    columns, chunk = _chunk(x, None, inputs)
+    dtypes = _cast_types(inputs, chunk, model)
     positions = _subset(len(chunk), num_samples)
     if len(positions) < len(chunk):
         chunk = chunk.part(positions)
@@ -132,12 +136,13 @@ def _read_stream(x: Any, model: keras.Model, num_samples: int | None) -> Rows:
         _checks.one_shot(type(x).__name__)
     x, first = _streams.batched(x, model)
     inputs = Inputs.of(model, first)
-    columns, _, dtypes = _chunk(first, None, inputs, model)
+    columns, chunk = _chunk(first, None, inputs)
+    dtypes = _cast_types(inputs, chunk, model)
 
     def chunks() -> Iterator[Chunk]:
         expected = None
         for index, (element, weights) in enumerate(_streams.elements(x)):
-            _, chunk, _ = _chunk(element, weights, inputs, model, index)
+            _, chunk = _chunk(element, weights, inputs, index)
             shapes = [leaf.shape[1:] for leaf in chunk.leaves]
             expected = expected or shapes
             if shapes != expected:
@@ -162,25 +167,21 @@ def _until(chunks: Iterator[Chunk], num_rows: int) -> Iterator[Chunk]:
 
 
 def _joined(chunks: list[Chunk]) -> Chunk:
-    if all(chunk.weights is None for chunk in chunks):
-        weights = None
-    else:
-        weights = np.concatenate([np.ones(len(c)) if c.weights is None else c.weights for c in chunks])
+    unweighted = all(chunk.weights is None for chunk in chunks)
+    weights = None if unweighted else np.concatenate([chunk.row_weights for chunk in chunks])
     return Chunk(tuple(np.concatenate(leaves) for leaves in zip(*(c.leaves for c in chunks), strict=True)), weights)
 
 
 def _chunk(
-    x: Any, weights: Any, inputs: Inputs, model: keras.Model, batch: int | None = None
-) -> tuple[tuple[list[str] | None, ...], Chunk, tuple[str, ...]]:
-    """The columns, the arrays, and the types that they are cast to; ``batch`` is its number in a stream."""
-    columns, leaves, dtypes = [], [], []
-    reads_codes = _models.reads_codes(model)
+    x: Any, weights: Any, inputs: Inputs, batch: int | None = None
+) -> tuple[tuple[list[str] | None, ...], Chunk]:
+    """The names of the columns, and the arrays; ``batch`` is its number in a stream."""
+    columns, leaves = [], []
     for leaf, value in zip(inputs.leaves, inputs.flatten(x), strict=True):
         names, array = as_array(value, leaf.name, text=leaf.dtype in (None, "string"))
         array = _in_shape(leaf, array, alone=len(inputs.leaves) == 1)
         columns.append(names)
         leaves.append(array)
-        dtypes.append(_cast_type(leaf.dtype, array, reads_codes, model))
     _checks.same_lengths(dict(zip(inputs.names, map(len, leaves), strict=True)))
     count = len(leaves[0])
     if count == 0:
@@ -190,7 +191,7 @@ def _chunk(
         weights = given.reshape(count) if given.size == count else given
         if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any():
             _checks.sample_weights(given.shape, count)
-    return tuple(columns), Chunk(tuple(leaves), weights), tuple(dtypes)
+    return tuple(columns), Chunk(tuple(leaves), weights)
 
 
 def _in_shape(leaf: Leaf, array: Array, *, alone: bool) -> Array:
@@ -305,6 +306,15 @@ def default_names(source: str, row_shape: tuple[int, ...]) -> list[str]:
     if not source:
         return names
     return [source] if len(names) == 1 else [f"{source}/{name}" for name in names]
+
+
+def _cast_types(inputs: Inputs, chunk: Chunk, model: keras.Model) -> tuple[str, ...]:
+    """The types that the batches of each input are cast to."""
+    reads_codes = _models.reads_codes(model)
+    return tuple(
+        _cast_type(leaf.dtype, array, reads_codes, model)
+        for leaf, array in zip(inputs.leaves, chunk.leaves, strict=True)
+    )
 
 
 def _cast_type(declared: str | None, array: Array, reads_codes: bool, model: keras.Model) -> str:

@@ -330,10 +330,7 @@ class Explanation:
         The sign of the derivative, summed over the lags. NaN for groups, and where there are several units: choose one
         with `of_unit`.
         """
-        known = self._features.are_columns & (len(self.units) == 1)
-        sums = np.sign(self._features.sum(self._scaled(slice(None)).sum(axis=2)[:, 0]))
-        signs = np.where(known, sums, np.nan)
-        return pd.DataFrame(signs, index=self._index, columns=list(self._features.names))
+        return pd.DataFrame(self._signs, index=self._index, columns=list(self._features.names), copy=True)
 
     def approximate(self, x_near: Any) -> Array:
         """The predictions at rows near the explained ones, to first order, shape (num_samples, num_units).
@@ -382,8 +379,9 @@ class Explanation:
         """
         position = _checks.member("unit", unit, self.units)
         chosen = copy.copy(self)
-        for derived in ("_entry_squares", "_by_lag", "_squares", "map"):
-            vars(chosen).pop(derived, None)  # kept from all units
+        for name, attribute in vars(Explanation).items():
+            if isinstance(attribute, functools.cached_property):
+                vars(chosen).pop(name, None)  # derived from all units
         chosen.predictions = self.predictions[:, position : position + 1]
         chosen._derivatives = self._derivatives._replace(
             predictions=chosen.predictions,
@@ -440,6 +438,17 @@ class Explanation:
         return squares
 
     @functools.cached_property
+    def _signs(self) -> Array:
+        """The numbers of `signs`; a block at a time, and none where no feature has a sign."""
+        signs = np.full((len(self), len(self._features.names)), np.nan)
+        if len(self.units) == 1:
+            for start in range(0, len(self), BLOCK):
+                block = slice(start, start + BLOCK)
+                sums = self._features.sum(self._scaled(block).sum(axis=2)[:, 0])
+                signs[block] = np.where(self._features.are_columns, np.sign(sums), np.nan)
+        return signs
+
+    @functools.cached_property
     def _num_reached(self) -> Array:
         """How many lags each row has of each feature, shape (num_samples, num_features)."""
         counts = [
@@ -474,8 +483,8 @@ class ExplainMixin:
     """Makes `explain` and `measure` methods of a model class.
 
     It stands before `keras.Model` among the bases and has no ``__init__``, so it works with Sequential, functional and
-    subclassed models, and with their saving and cloning. A model whose class is not yours, or that was loaded, is
-    passed to the functions instead: ``ks.explain(model, x)``.
+    subclassed models, and is kept when they are saved, loaded and copied. A model whose class is not yours is passed to
+    the functions instead, ``ks.explain(model, x)``; so is a clone of a Sequential model, which Keras makes a plain one.
 
     Example:
 

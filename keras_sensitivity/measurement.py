@@ -63,9 +63,8 @@ def measure(
     Raises:
         ValueError, TypeError: If an argument, x or the model is not as above; each says what was expected.
         FloatingPointError: If a derivative is NaN or infinite.
-        RuntimeError: If a stream raises before its end.
         MemoryError: If a batch does not fit into the device's memory.
-        RuntimeError: On a Keras backend other than TensorFlow.
+        RuntimeError: If a stream raises before its end, or on a Keras backend other than TensorFlow.
 
     Example:
 
