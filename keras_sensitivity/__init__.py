@@ -36,6 +36,8 @@ from keras_sensitivity.definition import PAPER, Definition
 from keras_sensitivity.explanation import ExplainMixin, Explanation, explain
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.measurement import measure
+from keras_sensitivity.probes import NoiseProbes
+from keras_sensitivity.removal import remove_probes
 
 __all__ = [
     "PAPER",
@@ -44,9 +46,11 @@ __all__ = [
     "ExplainMixin",
     "Explanation",
     "Importance",
+    "NoiseProbes",
     "SensitivityCallback",
     "explain",
     "measure",
+    "remove_probes",
 ]
 
 __version__ = "0.1.0"

@@ -173,9 +173,12 @@ class SensitivityCallback(keras.callbacks.Callback):
         return pd.DataFrame(list(self._record.events), columns=list(Event._fields))
 
     @property
-    def noise_level(self) -> None:
-        """Importance of pure noise over epochs, percent; None without noise probes in the model."""
-        return None
+    def noise_level(self) -> pd.Series[float] | None:
+        """Importance of pure noise over epochs: see `Importance.noise_level`; None without `NoiseProbes`."""
+        if self.importance is None or self.importance.noise_level is None:
+            return None
+        levels = [look.noise_level for look in self.history]
+        return pd.Series(levels, index=self.trajectory.index, name="noise_level", dtype=float)
 
     # --- when Keras calls -------------------------------------------------------------------------------------------
 

@@ -53,6 +53,8 @@ class DeadFeatureMonitor:
     def threshold_of(self, importance: Importance) -> float:
         """The threshold at one look, percent."""
         if self.threshold == "auto":
+            if importance.noise_band is not None:
+                return importance.noise_band[1]
             return UNIFORM_PART * 100 / len(importance.features)
         return float(self.threshold)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.special
 
 from keras_sensitivity import _checks
 from keras_sensitivity._features import Features
@@ -134,7 +135,42 @@ class Importance:
         This is what `DeadFeatureMonitor` judges: a feature that only an older lag or another output step uses has no
         share in the paper's lambda, and yet is not dead.
         """
-        return pd.Series(shares((self._lag_weights * self._rms_by_lag).sum(axis=0)), index=self._names, name="usage")
+        return pd.Series(shares(self._used), index=self._names, name="usage")
+
+    @property
+    def probes(self) -> pd.Series[float] | None:
+        """Importance of each noise probe, percent of the sum over the features, shape (num_probes,).
+
+        Measured as `usage` is. None without `NoiseProbes` in the model.
+        """
+        probes = self._moments.probes
+        if probes is None:
+            return None
+        rms = np.sqrt(probes.mean_square.sum(axis=0))
+        reached = np.broadcast_to(probes.weight > 0, rms.shape)
+        return pd.Series(_quotient(100 * (_means(reached) * rms).sum(axis=0), self._used.sum()), name="probe")
+
+    @property
+    def noise_level(self) -> float | None:
+        """Importance of pure noise: the mean of `probes`, percent of the sum over the features."""
+        return None if self.probes is None else float(self.probes.mean())
+
+    @property
+    def noise_band(self) -> tuple[float, float] | None:
+        """Between which importances a feature of pure noise would lie, percent: a 99 % prediction interval.
+
+        On the logarithmic scale, with the mean m and the standard deviation s (ddof 1) of the k `probes`,
+
+            m -+ t(0.99, k - 1) * s * sqrt(1 + 1/k)
+
+        so that one irrelevant feature in a hundred lies above it. None without `NoiseProbes` in the model.
+        """
+        if self.probes is None:
+            return None
+        logs = np.log(np.maximum(self.probes, np.finfo(float).tiny))
+        count = len(logs)
+        reach = scipy.special.stdtrit(count - 1, 0.99) * logs.std(ddof=1) * np.sqrt(1 + 1 / count)
+        return float(np.exp(logs.mean() - reach)), float(np.exp(logs.mean() + reach))
 
     @property
     def by_output(self) -> pd.DataFrame:
@@ -324,6 +360,17 @@ class Importance:
         return np.asarray(np.sqrt(self._features.sum(self._scaled.sum(axis=0))))
 
     @functools.cached_property
+    def _used(self) -> Array:
+        """Mean over all lags of the rms at the newest output step, shape (num_features,).
+
+        Probes have a standard deviation of 1, so beside them it is in standard deviations, whatever the definition.
+        """
+        squares = self._scaled
+        if self._moments.probes is not None:
+            squares = self._inputs.variance * self._moments.derivatives.mean_square
+        return np.asarray((self._lag_weights * np.sqrt(self._features.sum(squares.sum(axis=0)))).sum(axis=0))
+
+    @functools.cached_property
     def _mean_squares(self) -> Array:
         """The squares of which q is made, shape (num_units, num_lags or num_steps, num_features)."""
         return self._features.sum(self._scale**2 * self._shared_out.mean_square)
@@ -385,6 +432,7 @@ _PARTS: dict[str, type[Moments] | type[CrossMoments]] = {
     "derivatives": Moments,
     "same_step": Moments,
     "inputs": Moments,
+    "probes": Moments,
     "squares": CrossMoments,
 }
 
