@@ -12,11 +12,13 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import keras
 import numpy as np
-import tensorflow as tf
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 __all__: list[str] = []
 
@@ -387,6 +389,16 @@ def constant() -> None:
     warn(
         "Every column of x is constant in the measured rows, so scale='std' multiplies every derivative by 0, and "
         "every importance is 0. Pass more rows, or Definition(scale=None)."
+    )
+
+
+def alike_to_probes(different: float, num_rows: int) -> None:
+    """Warn of rows so few of which differ that noise made of them means something."""
+    warn(
+        f"Of the {num_rows:,} rows only about {max(different, 1):,.0f} differ in what the NoiseProbes see. The noise "
+        "of a row is made of the row, so here it tells groups of rows apart, and means something: the noise level may "
+        "come out too high, and features may be reported dead that are not. Place the probes where more columns come "
+        "together, or set DeadFeatureMonitor(threshold=...) by hand."
     )
 
 

@@ -204,12 +204,14 @@ class BatchMoments(Pass):
     def _result(self, found: _Sums) -> tuple[LookMoments, Array]:
         weight, weight_squares, lag_weights = found.weights
         derivatives, probes = Moments.from_sums(lag_weights, *found.derivatives).split(self.num_probes)
+        inputs, noise = Moments.from_sums(lag_weights, *found.inputs).split(self.num_probes)
         same_step = Moments.from_sums(lag_weights, *found.same_step) if found.same_step else None
         moments = LookMoments(
             derivatives,
             same_step and same_step.split(self.num_probes)[0],
-            Moments.from_sums(lag_weights, *found.inputs).split(self.num_probes)[0],
+            inputs,
             probes,
+            noise,
             CrossMoments.from_sums(weight, weight_squares, *found.squares),
             int(found.present[0]),
             int(found.present[1]),

@@ -15,6 +15,10 @@ __all__ = ["DeadFeatureMonitor", "DeathRecord", "Event"]
 # A dead feature revives only well above the threshold; without this most false reports are one crossing by noise.
 REVIVAL_FACTOR = 1.25
 
+# A network in which not even the most important feature is this many times as important as noise has learnt nothing
+# yet, and says nothing of any feature.
+LEARNT_FACTOR = 2.0
+
 # The rule of thumb: this part of the share that each feature would have if all were equal.
 UNIFORM_PART = 0.1
 
@@ -28,9 +32,16 @@ class DeadFeatureMonitor:
     from the first look on, with the reason "constant".
 
     Args:
-        threshold: Percent of the importance, or "auto": a tenth of the uniform share, ``10 / num_features`` percent.
-            That is a rule of thumb. It finds features without influence on a network that generalises, and misses
-            irrelevant features that a network has memorised: their importance stays well above it.
+        threshold: Percent of the importance, or "auto".
+
+            With `NoiseProbes` in the model, "auto" is the importance that no more than one irrelevant feature in a
+            hundred would exceed in this network, at this look: the upper end of `Importance.noise_band`. As long as no
+            feature is twice as important as the probes are on average, the network has learnt nothing, and no feature
+            is judged.
+
+            Without, it is a rule of thumb: a tenth of the uniform share, ``10 / num_features`` percent. It finds
+            features that a network which generalises does without, and misses most irrelevant ones: a network gives
+            every input some weight. Add the layer to have them found.
         patience: Looks in a row, at least 1.
 
     Raises:
@@ -67,7 +78,7 @@ class DeadFeatureMonitor:
         threshold = self.threshold_of(importance)
         constant = importance.is_constant
         was_dead = np.isin(names, record.dead)
-        low = dict(zip(names, shares <= threshold, strict=True))
+        low = dict(zip(names, (shares <= threshold) & self._judges(importance), strict=True))
         looks_below = {name: record.looks_below.get(name, 0) + 1 if below else 0 for name, below in low.items()}
         long_below = np.array(list(looks_below.values())) >= self.patience
         dead = constant | np.where(was_dead, shares <= REVIVAL_FACTOR * threshold, long_below)
@@ -84,6 +95,11 @@ class DeadFeatureMonitor:
         ]
         dead_names = tuple(name for name, is_dead in zip(names, dead, strict=True) if is_dead)
         return DeathRecord(looks_below, dead_names, (*record.events, *events))
+
+    def _judges(self, importance: Importance) -> bool:
+        """Whether the network has learnt anything that could tell a feature from noise."""
+        level = importance.noise_level
+        return self.threshold != "auto" or level is None or importance.usage.max() > LEARNT_FACTOR * level
 
     def describe(self, event: Event) -> str:
         """One line that tells of an event, with its numbers; epochs count from 1 there, as in Keras' own log."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Importance", "scale_of", "shares"]
 
 Array = np.ndarray[Any, Any]
+
+# The upper end of the noise band is at most this many times the largest probe.
+MOST_OVER_PROBES = 2.0
 
 
 class Importance:
@@ -163,14 +167,23 @@ class Importance:
 
             m -+ t(0.99, k - 1) * s * sqrt(1 + 1/k)
 
-        so that one irrelevant feature in a hundred lies above it. None without `NoiseProbes` in the model.
+        so that one irrelevant feature in a hundred lies above it; but at most twice the largest probe, since with a
+        penalty that switches weights off some probes are 0 and the logarithms scatter without end. None without
+        `NoiseProbes` in the model.
         """
         if self.probes is None:
             return None
         logs = np.log(np.maximum(self.probes, np.finfo(float).tiny))
-        count = len(logs)
+        count, largest = len(logs), logs.max()
         reach = scipy.special.stdtrit(count - 1, 0.99) * logs.std(ddof=1) * np.sqrt(1 + 1 / count)
-        return float(np.exp(logs.mean() - reach)), float(np.exp(logs.mean() + reach))
+        lower, upper = logs.mean() - reach, min(logs.mean() + reach, largest + np.log(MOST_OVER_PROBES))
+        return float(np.exp(lower)), float(np.exp(upper))
+
+    @property
+    def num_noise_values(self) -> float:
+        """About how many different rows the probes saw: of m rows the mean of a probe has the variance 1/m."""
+        noise = self._moments.noise
+        return math.inf if noise is None else float(1 / np.mean(noise.mean[0] ** 2))
 
     @property
     def by_output(self) -> pd.DataFrame:
@@ -433,6 +446,7 @@ _PARTS: dict[str, type[Moments] | type[CrossMoments]] = {
     "same_step": Moments,
     "inputs": Moments,
     "probes": Moments,
+    "noise": Moments,
     "squares": CrossMoments,
 }
 

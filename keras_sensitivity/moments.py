@@ -192,6 +192,7 @@ class LookMoments:
         inputs: Of the input entries, shape (num_lags, num_columns).
         probes: Of the derivatives of the newest output step with respect to the noise of probes, shape
             (num_units, num_lags, num_probes); None without probes in the model.
+        noise: Of that noise itself, shape (num_lags, num_probes); None without probes.
         squares: Of h = sum over units of g**2 (0 where a lag does not exist), flattened to shape
             (num_lags * num_columns,): for the standard errors. Many-to-many models: of the same-step derivatives.
         num_samples: Rows with a weight above 0.
@@ -202,6 +203,7 @@ class LookMoments:
     same_step: Moments | None
     inputs: Moments
     probes: Moments | None
+    noise: Moments | None
     squares: CrossMoments
     num_samples: int
     num_flat: int
@@ -213,6 +215,7 @@ class LookMoments:
             _merged(self.same_step, other.same_step),
             self.inputs.merge(other.inputs),
             _merged(self.probes, other.probes),
+            _merged(self.noise, other.noise),
             self.squares.merge(other.squares),
             self.num_samples + other.num_samples,
             self.num_flat + other.num_flat,

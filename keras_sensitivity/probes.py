@@ -88,7 +88,7 @@ class NoiseProbes(keras.layers.Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Refuse inputs that have no columns."""
         _checks.probes_shape(input_shape)
-        self.num_features = input_shape[-1]
+        self.num_features: int = input_shape[-1] or 0
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -109,11 +109,18 @@ class NoiseProbes(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """The shape of the input, with more columns."""
-        return (*input_shape[:-1], input_shape[-1] + self.num_probes)
+        *kept, last = input_shape
+        return (*kept, None if last is None else last + self.num_probes)
+
+    def compute_output_spec(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        """Shape and type of the output; refuses what is no number, before anything runs."""
+        _checks.probes_type(tf.as_dtype(inputs.dtype))
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         """What the layer is made of, for saving."""
-        return super().get_config() | {"num_probes": self.num_probes, "seed": self.seed}
+        own: dict[str, Any] = super().get_config()
+        return own | {"num_probes": self.num_probes, "seed": self.seed}
 
 
 def _bits(inputs: tf.Tensor) -> tf.Tensor:

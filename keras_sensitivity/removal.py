@@ -72,7 +72,7 @@ def remove_probes(model: keras.Model) -> keras.Model:
     32
     """
     _checks.model(model)
-    rebuilt, left = _Removal().model(model, [None] * len(model.inputs or []))
+    rebuilt, left = _Removal().model(model, [None] * len(getattr(model, "inputs", None) or []))
     if any(columns is not None for columns in left):
         _checks.probes_in_output()
     if model.compiled:
@@ -111,11 +111,16 @@ class _Value:
     columns: _Columns | None
 
 
+def _tensor(leaf: Any) -> Any:
+    """The tensor of a value; whatever else goes into a layer, as it is."""
+    return leaf.tensor if isinstance(leaf, _Value) else leaf
+
+
 class _Removal:
     """Builds models anew, layer by layer, without the columns that are noise."""
 
     def __init__(self) -> None:
-        self._built: dict[int, tuple[Any, list[_Columns | None] | None]] = {}  # a layer that is shared stays one
+        self._built: dict[int, tuple[Any, list[_Columns | None]]] = {}  # a layer that is shared stays one
 
     def model(self, model: keras.Model, columns: list[_Columns | None]) -> tuple[keras.Model, list[_Columns | None]]:
         """The model anew, for inputs without the noise among these columns; and the columns of its outputs."""
@@ -127,8 +132,8 @@ class _Removal:
         values = list(map(_Value, inputs, columns))
         outputs = model._run_through_graph(values, operation_fn=lambda operation: operation, call_fn=self._call)
         packed = keras.tree.pack_sequence_as(model.input, inputs)
-        tensors = keras.tree.map_structure(lambda value: value.tensor, outputs)
-        return keras.Model(packed, tensors, name=model.name), [value.columns for value in keras.tree.flatten(outputs)]
+        rebuilt = keras.Model(packed, keras.tree.map_structure(_tensor, outputs), name=model.name)
+        return rebuilt, [value.columns for value in keras.tree.flatten(outputs)]
 
     def _sequential(
         self, model: keras.Sequential, inputs: Any, columns: _Columns | None
@@ -155,10 +160,8 @@ class _Removal:
         if isinstance(old, keras.layers.Concatenate) and any(columns):
             columns = [value.columns or _Columns.clean(value.tensor.shape[-1]) for value in values]
         new, left = self._layer(old, columns)
-        tensors = keras.tree.map_structure(
-            lambda leaf: leaf.tensor if isinstance(leaf, _Value) else leaf, (args, kwargs)
-        )
-        result = new(*tensors[0], **tensors[1])
+        new_args, new_kwargs = keras.tree.map_structure(_tensor, (args, kwargs))
+        result = new(*new_args, **new_kwargs)
         _move_weights(old, new, columns[0] if columns else None)
         flat = keras.tree.flatten(result)
         left = left if len(left) == len(flat) else left * len(flat)
@@ -192,7 +195,7 @@ def _left_by(old: Any, columns: list[_Columns | None]) -> _Columns | None:
         return _Columns.joined(noisy)
     if isinstance(old, keras.layers.BatchNormalization) and tuple(old.moving_mean.shape) == noisy[0].means.shape:
         return _normalised(old, noisy[0])
-    _checks.stuck_probes(old.name, type(old).__name__)
+    return _checks.stuck_probes(old.name, type(old).__name__)
 
 
 def _normalised(old: keras.layers.BatchNormalization, columns: _Columns) -> _Columns:

@@ -11,7 +11,6 @@ writes the tables.
 
 import argparse
 import itertools
-import os
 import pathlib
 import time
 import zlib
