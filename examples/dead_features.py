@@ -51,7 +51,7 @@ def train(
     x: pd.DataFrame, y: np.ndarray, test: tuple[pd.DataFrame, np.ndarray], epochs: int, *, verbose: int = 0
 ) -> tuple[keras.Model, ks.SensitivityCallback, pd.Series]:
     """A network, the callback that watched it, and its test loss over the epochs."""
-    watch = ks.SensitivityCallback(x, every_n_epochs=epochs // 40, verbose=verbose)
+    watch = ks.SensitivityCallback(x, every_n_epochs=max(1, epochs // 40), verbose=verbose)
     model = network(x.shape[1])
     history = model.fit(
         x, y, batch_size=64, epochs=epochs, callbacks=[watch], verbose=0,

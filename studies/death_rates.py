@@ -1,12 +1,12 @@
 """How often are irrelevant features reported dead, and useful ones falsely? Hundreds of fits to data with known truth.
 
-    python studies/dead_features.py train [--seeds 0 1 2] [--out FOLDER]
-    python studies/dead_features.py report [--out FOLDER]
+    python studies/death_rates.py [--seeds N] [--looks FOLDER] [--out FILE]
 
-`train` fits every network to every simulation and keeps, of each fit, the losses and what each look saw; fits that are
-there already are skipped, so it can be stopped and started again, or run twice side by side. `report` replays the
-looks through a `DeadFeatureMonitor` with noise probes, with the rule of thumb, and with a fixed threshold of 1 %, and
-writes the tables.
+Six simulations, three numbers of rows, ReLU and tanh, a small and a large network. Of each fit the losses and what each
+look saw are kept in a folder, and fits that are there already are skipped: it can be stopped and started again, or run
+twice side by side. Then the looks of all fits are replayed through a `DeadFeatureMonitor` by each rule: with noise
+probes; with noise probes, but judged from the first look on; with the rule of thumb; with a threshold of 1 %. What
+comes out is a table with a row a fit, of which `death_rates_page.py` makes what the documents show.
 """
 
 import argparse
@@ -15,10 +15,11 @@ import pathlib
 import time
 import zlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 import keras_sensitivity as ks
@@ -151,6 +152,7 @@ def fit(case: Case) -> dict[str, Array]:
         steps_per_epoch=case.num_rows // BATCH_SIZE,
         epochs=EPOCHS[case.num_rows],
         callbacks=[watch, tested],
+        shuffle=False,  # the batches are
         verbose=0,
     )
     return {
@@ -168,12 +170,11 @@ def batches(x: Array, y: Array, seed: int) -> tf.data.Dataset:
     return rows.map(lambda index: (tf.gather(x, index), tf.gather(y, index))).prefetch(2)
 
 
-def train(seeds: list[int], out: pathlib.Path) -> None:
+def train(cases: list[Case], folder: pathlib.Path) -> None:
     """Fit whatever was not fitted yet."""
-    out.mkdir(parents=True, exist_ok=True)
-    cases = [Case(*each) for each in itertools.product(SIMULATIONS, EPOCHS, ACTIVATIONS, WIDTHS, seeds)]
-    for case in sorted(cases, key=lambda case: case.seed):
-        path = out / f"{'_'.join(map(str, case))}.npz"
+    folder.mkdir(parents=True, exist_ok=True)
+    for case in cases:
+        path = file_of(case, folder)
         try:
             path.touch(exist_ok=False)  # claims the fit, for those who work side by side
         except FileExistsError:
@@ -188,9 +189,92 @@ def train(seeds: list[int], out: pathlib.Path) -> None:
         print(f"{path.stem}: {time.perf_counter() - start:.1f} s", flush=True)
 
 
+def file_of(case: Case, folder: pathlib.Path) -> pathlib.Path:
+    """Where the losses and looks of a fit are kept."""
+    return folder / f"{'_'.join(map(str, case))}.npz"
+
+
+# --- the rules, replayed --------------------------------------------------------------------------------------------
+
+
+class Look(NamedTuple):
+    """What a monitor asks an `Importance`."""
+
+    usage: pd.Series
+    is_constant: Array
+    noise_level: float | None
+    noise_band: tuple[float, float] | None
+
+    @property
+    def features(self) -> pd.Series:
+        """Only their number is asked for."""
+        return self.usage
+
+
+class FromTheFirstLook(ks.DeadFeatureMonitor):
+    """Judges also when nothing has been learnt yet."""
+
+    def _judges(self, importance: Any) -> bool:
+        return True
+
+
+RULES = {
+    "probes": (ks.DeadFeatureMonitor(), True),
+    "probes from the first look": (FromTheFirstLook(), True),
+    "rule of thumb": (ks.DeadFeatureMonitor(), False),
+    "1 %": (ks.DeadFeatureMonitor(threshold=1.0), False),
+}
+
+
+def judged(kept: dict[str, Array], monitor: ks.DeadFeatureMonitor, *, probed: bool) -> ks.dead_features.DeathRecord:
+    """What a monitor makes of the looks of a fit."""
+    record = ks.dead_features.DeathRecord()
+    for epoch, (usage, probes, band) in enumerate(zip(kept["usage"], kept["probes"], kept["band"], strict=True)):
+        noise = (probes.mean(), tuple(band)) if probed else (None, None)
+        record = monitor.update(record, epoch, Look(pd.Series(usage), np.zeros(len(usage), bool), *noise))
+    return record
+
+
+def outcome(case: Case, kept: dict[str, Array]) -> dict[str, Any]:
+    """A row of the table: how the fit went, and what each rule said."""
+    simulation = SIMULATIONS[case.simulation]
+    columns = set(range(kept["usage"].shape[1]))
+    irrelevant = set(simulation.irrelevant)
+    useful = columns - irrelevant - set(simulation.ignored)
+    row = case._asdict() | {
+        "loss_over_best": round(float(kept["test_loss"][-1] / kept["test_loss"].min()), 3),
+        "irrelevant": len(irrelevant),
+        "useful": len(useful),
+    }
+    for name, (monitor, probed) in RULES.items():
+        record = judged(kept, monitor, probed=probed)
+        died = {event.feature: event.epoch + 1 for event in record.events if event.event == "died"}
+        reported = sorted(irrelevant & set(record.dead))
+        row |= {
+            f"{name}: looks": " ".join(str(died[feature]) for feature in reported),
+            f"{name}: false at the end": len(useful & set(record.dead)),
+            f"{name}: false for a while": len(useful & set(died)),
+        }
+    return row
+
+
+def main() -> None:
+    """Train, judge, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=10, help="fits of each kind")
+    parser.add_argument("--looks", type=pathlib.Path, default=pathlib.Path("runs/study_dead_features"), help="folder")
+    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("docs/results/dead_features.csv"))
+    arguments = parser.parse_args()
+    kinds = itertools.product(range(arguments.seeds), SIMULATIONS, EPOCHS, ACTIVATIONS, WIDTHS)
+    cases = [Case(*kind, seed) for seed, *kind in kinds]
+    train(cases, arguments.looks)
+    table = []
+    for case in cases:
+        with np.load(file_of(case, arguments.looks)) as kept:
+            table.append(outcome(case, dict(kept)))
+    pd.DataFrame(table).to_csv(arguments.out, index=False)
+    print(f"{len(table)} fits: {arguments.out}")
+
+
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("seeds", type=int, nargs="+")
-    parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/study_dead_features"))
-    a = parser.parse_args()
-    train(a.seeds, a.out)
+    main()
