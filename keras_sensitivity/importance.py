@@ -161,15 +161,15 @@ class Importance:
 
     @property
     def noise_band(self) -> tuple[float, float] | None:
-        """Between which importances a feature of pure noise would lie, percent: a 99 % prediction interval.
+        """Between which importances a feature of one column of pure noise would lie, percent.
 
         On the logarithmic scale, with the mean m and the standard deviation s (ddof 1) of the k `probes`,
 
             m -+ t(0.99, k - 1) * s * sqrt(1 + 1/k)
 
-        so that one irrelevant feature in a hundred lies above it; but at most twice the largest probe, since with a
-        penalty that switches weights off some probes are 0 and the logarithms scatter without end. None without
-        `NoiseProbes` in the model.
+        the bounds of a prediction, so that one irrelevant feature in a hundred lies above; but at most twice the
+        largest probe, since with a penalty that switches weights off some probes are 0 and the logarithms scatter
+        without end. None without `NoiseProbes` in the model.
         """
         if self.probes is None:
             return None
@@ -327,6 +327,11 @@ class Importance:
     def is_constant(self) -> Array:
         """Whether each feature has the same value in every row and step, shape (num_features,)."""
         return np.asarray(self._features.sum(self._inputs.variance) == 0)
+
+    @property
+    def num_columns(self) -> Array:
+        """How many columns of x make up each feature, shape (num_features,)."""
+        return np.bincount(self._features.membership, minlength=len(self._names))
 
     @functools.cached_property
     def _inputs(self) -> Moments:

@@ -202,6 +202,7 @@ class Look(NamedTuple):
 
     usage: pd.Series
     is_constant: Array
+    num_columns: Array
     noise_level: float | None
     noise_band: tuple[float, float] | None
 
@@ -214,7 +215,7 @@ class Look(NamedTuple):
 class FromTheFirstLook(ks.DeadFeatureMonitor):
     """Judges also when nothing has been learnt yet."""
 
-    def _judges(self, importance: Any) -> bool:
+    def _has_learnt(self, importance: Any, shares_of_columns: Array) -> bool:
         return True
 
 
@@ -231,7 +232,9 @@ def judged(kept: dict[str, Array], monitor: ks.DeadFeatureMonitor, *, probed: bo
     record = ks.dead_features.DeathRecord()
     for epoch, (usage, probes, band) in enumerate(zip(kept["usage"], kept["probes"], kept["band"], strict=True)):
         noise = (probes.mean(), tuple(band)) if probed else (None, None)
-        record = monitor.update(record, epoch, Look(pd.Series(usage), np.zeros(len(usage), bool), *noise))
+        record = monitor.update(
+            record, epoch, Look(pd.Series(usage), np.zeros_like(usage, bool), np.ones_like(usage), *noise)
+        )
     return record
 
 

@@ -12,7 +12,7 @@ from keras_sensitivity.dead_features import DeathRecord
 from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
 
 
-def look(shares, spread=None, probes=None):
+def look(shares, spread=None, probes=None, groups=None):
     """An `Importance` with these shares; those of probes are percent of their sum."""
     shares = np.asarray(shares, dtype=float)
     count = len(shares)
@@ -26,7 +26,7 @@ def look(shares, spread=None, probes=None):
         noise = Moments.empty((1, 1, len(probes))).update(np.stack([of_noise, of_noise])[:, None, None])
     return ks.Importance(
         LookMoments(derivatives, None, inputs, noise, noise, squares, 2, 0),
-        features=Features.of([Block(tuple("abcdefghij"[:count]), (count,))]),
+        features=Features.of([Block(tuple("abcdefghij"[:count]), (count,))], groups=groups),
         image_shape=None,
         num_lags=None,
         units=("0",),
@@ -121,6 +121,17 @@ def test_nothing_is_judged_before_anything_is_learnt():
     assert happened(run(monitor, blank, blank, learnt, learnt)) == [(3, "c", "died")]
     by_hand = ks.DeadFeatureMonitor(threshold=33.0, patience=2)
     assert happened(run(by_hand, blank, blank)) == [(1, "c", "died")]
+
+
+def test_a_group_of_columns_is_compared_with_as_many_probes():
+    shares = np.array([60, 40, 1.5, 1.5, 1.5, 1.5])  # each column is below the threshold, the four together have 3 %
+    groups = {"colour": ["c", "d", "e", "f"]}
+    grouped = look(shares, probes=np.array(PROBES) * shares[:2].sum() / shares.sum(), groups=groups)
+    assert grouped.usage["colour"] == pytest.approx(300 / 103)
+    assert grouped.usage["colour"] > grouped.noise_band[1]
+    record = run(ks.DeadFeatureMonitor(patience=1), grouped)
+    assert happened(record) == [(0, "colour", "died")]
+    assert record.events[0].threshold == pytest.approx(2 * grouped.noise_band[1])
 
 
 def test_a_dead_feature_revives_above_125_percent_of_the_noise():
