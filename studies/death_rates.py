@@ -246,6 +246,7 @@ def outcome(case: Case, kept: dict[str, Array]) -> dict[str, Any]:
     useful = columns - irrelevant - set(simulation.ignored)
     row = case._asdict() | {
         "loss_over_best": round(float(kept["test_loss"][-1] / kept["test_loss"].min()), 3),
+        "noise_over_uniform": round(float(kept["probes"][-1].mean() * len(columns) / 100), 3),
         "irrelevant": len(irrelevant),
         "useful": len(useful),
     }

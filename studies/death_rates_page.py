@@ -18,6 +18,7 @@ RULES = {
 }
 # A network generalises if its last test loss is at most this many times its lowest.
 GENERALISES = 1.1
+LEVELS = ["below 0.1", "0.1 to 0.2", "0.2 to 0.3", "0.3 to 0.5", "above 0.5"]
 
 
 def scores(fits: pd.DataFrame, rule: str) -> dict[str, str]:
@@ -47,6 +48,8 @@ def section(fits: pd.DataFrame) -> str:
     bad = fits.drop(good.index)
     by_rows = {f"{rows:,} rows ({len(part)} fits)": scores(part, "probes") for rows, part in good.groupby("num_rows")}
     by_name = {f"{name} ({len(part)})": scores(part, "probes") for name, part in good.groupby("simulation")}
+    levels = pd.cut(fits["noise_over_uniform"], [0, 0.1, 0.2, 0.3, 0.5, 10], labels=LEVELS)
+    by_level = {f"{level} ({len(part)})": scores(part, "probes") for level, part in fits.groupby(levels, observed=True)}
     return f"""
 {len(good)} of the {len(fits)} networks generalise (their last test loss is within 10 % of their lowest). Of these:
 
@@ -60,7 +63,11 @@ and by simulation:
 The other {len(bad)} networks, whose test loss has risen again:
 
 {table({RULES[rule]: scores(bad, rule) for rule in RULES}, "rule")}
-"""
+Whether a network generalises is not known while it trains. Its noise level is, and it tells how far to trust a death.
+All {len(fits)} networks with noise probes, by their noise level at the end, relative to the uniform share (100 % divided
+by the number of features):
+
+{table(by_level, "noise level / uniform share")}"""
 
 
 def page(text: str, fits: pd.DataFrame) -> str:
