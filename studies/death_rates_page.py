@@ -64,8 +64,8 @@ The other {len(bad)} networks, whose test loss has risen again:
 
 {table({RULES[rule]: scores(bad, rule) for rule in RULES}, "rule")}
 Whether a network generalises is not known while it trains. Its noise level is, and it tells how far to trust a death.
-All {len(fits)} networks with noise probes, by their noise level at the end, relative to the uniform share (100 % divided
-by the number of features):
+All {len(fits)} networks with noise probes, by their noise level at the end, relative to the uniform share (100 %
+divided by the number of features):
 
 {table(by_level, "noise level / uniform share")}"""
 
