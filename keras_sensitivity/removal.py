@@ -116,6 +116,11 @@ def _tensor(leaf: Any) -> Any:
     return leaf.tensor if isinstance(leaf, _Value) else leaf
 
 
+def _led_out(tensor: Any, inputs: Sequence[Any]) -> Any:
+    """A tensor that a model may return: where probes were all there was, nothing leads there from the input."""
+    return keras.layers.Identity()(tensor) if any(tensor is each for each in inputs) else tensor
+
+
 class _Removal:
     """Builds models anew, layer by layer, without the columns that are noise."""
 
@@ -132,7 +137,8 @@ class _Removal:
         values = list(map(_Value, inputs, columns))
         outputs = model._run_through_graph(values, operation_fn=lambda operation: operation, call_fn=self._call)
         packed = keras.tree.pack_sequence_as(model.input, inputs)
-        rebuilt = keras.Model(packed, keras.tree.map_structure(_tensor, outputs), name=model.name)
+        tensors = keras.tree.map_structure(lambda value: _led_out(value.tensor, inputs), outputs)
+        rebuilt = keras.Model(packed, tensors, name=model.name)
         return rebuilt, [value.columns for value in keras.tree.flatten(outputs)]
 
     def _sequential(
