@@ -3,14 +3,16 @@
     python studies/death_rates.py [--seeds N] [--looks FOLDER] [--out FILE]
 
 Six simulations, three numbers of rows, ReLU and tanh, a small and a large network. Of each fit the losses and what each
-look saw are kept in a folder, and fits that are there already are skipped: it can be stopped and started again, or run
-twice side by side. Then the looks of all fits are replayed through a `DeadFeatureMonitor` by each rule: with noise
-probes; with noise probes, but judged from the first look on; with the rule of thumb; with a threshold of 1 %. What
-comes out is a table with a row a fit, of which `death_rates_page.py` makes what the documents show.
+look saw are kept in a folder, and fits that are there already are skipped: it can be stopped and started again. Then
+the looks of all fits are replayed through a `DeadFeatureMonitor` by each rule: with noise probes; with noise probes,
+but judged from the first look on; with the rule of thumb; with a threshold of 1 %. What comes out is a table with a row
+a fit, of which `death_rates_page.py` makes what the documents show.
 """
 
 import argparse
+import functools
 import itertools
+import multiprocessing
 import pathlib
 import time
 import zlib
@@ -102,6 +104,7 @@ EPOCHS = {1_024: 80, 4_096: 40, 16_384: 20}
 ACTIVATIONS = ["relu", "tanh"]
 WIDTHS = {"small": [32], "large": [256, 256]}
 TEST_ROWS, BATCH_SIZE, LEARNING_RATE = 4_000, 64, 0.003
+FITS_OF_A_PROCESS = 30
 
 
 class Case(NamedTuple):
@@ -171,22 +174,23 @@ def batches(x: Array, y: Array, seed: int) -> tf.data.Dataset:
 
 
 def train(cases: list[Case], folder: pathlib.Path) -> None:
-    """Fit whatever was not fitted yet."""
+    """Fit whatever was not fitted yet, two at a time."""
     folder.mkdir(parents=True, exist_ok=True)
-    for case in cases:
-        path = file_of(case, folder)
-        try:
-            path.touch(exist_ok=False)  # claims the fit, for those who work side by side
-        except FileExistsError:
-            continue
-        start = time.perf_counter()
-        try:
-            np.savez_compressed(path, **fit(case))
-        except BaseException:
-            path.unlink()
-            raise
-        keras.backend.clear_session()
-        print(f"{path.stem}: {time.perf_counter() - start:.1f} s", flush=True)
+    missing = [case for case in cases if not file_of(case, folder).exists()]
+    # A process that has compiled some hundred networks runs out of memory for code, so each makes way before.
+    with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=FITS_OF_A_PROCESS) as pool:
+        for line in pool.imap_unordered(functools.partial(fit_and_keep, folder=folder), missing):
+            print(line, flush=True)
+
+
+def fit_and_keep(case: Case, folder: pathlib.Path) -> str:
+    """Keep the looks of a fit; a line that says how long it took."""
+    start, path = time.perf_counter(), file_of(case, folder)
+    part = path.with_name(f"part_{path.name}")
+    np.savez_compressed(part, **fit(case))
+    part.replace(path)  # so that what is interrupted is done again
+    keras.backend.clear_session()
+    return f"{path.stem}: {time.perf_counter() - start:.1f} s"
 
 
 def file_of(case: Case, folder: pathlib.Path) -> pathlib.Path:

@@ -59,9 +59,9 @@ def test_the_study_of_dead_features_in_small(monkeypatch, tmp_path):
     monkeypatch.setattr(death_rates, "TEST_ROWS", 256)
     monkeypatch.setattr(death_rates, "EPOCHS", {512: 8})
     cases = [death_rates.Case("paper", 512, "tanh", "small", 0), death_rates.Case("sequence", 512, "relu", "small", 0)]
-    death_rates.train(cases, tmp_path)
     rows = []
     for case in cases:
+        death_rates.fit_and_keep(case, tmp_path)
         with np.load(death_rates.file_of(case, tmp_path)) as kept:
             rows.append(death_rates.outcome(case, dict(kept)))
             assert kept["usage"].shape[0] == kept["probes"].shape[0] == len(kept["test_loss"]) == 8
