@@ -11,7 +11,7 @@ export KERAS_BACKEND := tensorflow
 export MPLBACKEND ?= Agg
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test lint types imports tests package pictures examples study-credit benchmark clean
+.PHONY: help demo test lint types imports tests package pictures examples study-credit paper paper-page benchmark clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,13 @@ examples: $(READY) ## Run every script in examples/
 study-credit: $(READY) ## Train the credit network from five seeds; keeps what it found in docs/results
 	mkdir -p docs/results
 	{ echo "# make study-credit"; $(BIN)/python examples/credit_default.py --seeds 5; } > docs/results/credit_default.txt
+
+paper: $(READY) ## Reproduce the paper: results to docs/paper, and the page of them
+	@$(call run-all,examples/paper)
+	$(MAKE) paper-page
+
+paper-page: $(READY) ## Write docs/paper.md from the results in docs/paper
+	$(BIN)/python examples/paper/_page.py
 
 benchmark: $(READY) ## Run every script in benchmarks/
 	@$(call run-all,benchmarks)
