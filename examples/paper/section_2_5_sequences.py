@@ -56,11 +56,6 @@ def trained(job: _common.Job, x: np.ndarray, y: np.ndarray) -> keras.Model:
     return model
 
 
-def error(model: keras.Model, x: np.ndarray, y: np.ndarray) -> float:
-    """Share of wrong labels, percent."""
-    return 100 * float(np.mean(model.predict_on_batch(x).argmax(axis=-1) != y))
-
-
 def measures(
     model: keras.Model, x: np.ndarray, customer: np.ndarray
 ) -> tuple[pd.DataFrame, pd.DataFrame, ks.Importance]:
@@ -102,7 +97,7 @@ def main(arguments: list[str] | None = None) -> None:
         customer = int(np.flatnonzero(data.y_test == 1)[0])
         results[name] = measures(model, x_train, x_new[[customer]])
         errors[name] = {
-            "test error": error(model, x_new, y_new),
+            "test error": _common.error(model, x_new, y_new),
             "error of a guess": 100 * float(np.mean(guess != y_new)),
         }
     features, lags = (

@@ -69,8 +69,8 @@ def run(job: _common.Job, split: int) -> dict[str, pd.Series]:
         _common.fit(job, model, x, data.y)
         # Codes have no standardised columns, so each derivative is multiplied by the spread of what it is taken of.
         importance = ks.measure(model, x, groups=together)
-        error = float(np.mean(model.predict(x_test, batch_size=5000, verbose=0).argmax(axis=1) != data.y_test))
-        found[name] = pd.concat([importance.features, pd.Series({"test error": 100 * error})])
+        error = pd.Series({"test error": _common.error(model, x_test, data.y_test)})
+        found[name] = pd.concat([importance.features, error])
     return found
 
 

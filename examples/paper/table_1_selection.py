@@ -37,9 +37,7 @@ def run(job: _common.Job, seed: int) -> tuple[pd.Series, pd.Series]:
         found[model] = _common.errors(_common.trained(job, part, seed, units=32, l1=0.0), part)
     print(f"Run {seed}: {len(selected)} features; test error", end="", flush=True)
     print("".join(f"; {model} {errors['test error']:.2f}" for model, errors in found.items()), flush=True)
-    return {
-        (model, what): error for model, errors in found.items() for what, error in errors.items()
-    }, importance.features
+    return pd.concat({model: pd.Series(errors) for model, errors in found.items()}), importance.features
 
 
 def error_table(errors: pd.DataFrame) -> pd.DataFrame:
