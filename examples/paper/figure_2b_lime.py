@@ -70,10 +70,12 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
 
 def draw(table: pd.DataFrame, rows: int) -> plt.Figure:
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 5.4), layout="constrained")
-    _common.bars(left, table["sensitivity"].sort_values(ascending=False), label="importance, %")
+    ours = table["sensitivity"].sort_values(ascending=False)
+    _common.bars(left, ours, label="importance, %", marked=ours.index[:5])
     left.set_title("Sensitivities")
-    _common.bars(right, table["in first five"], label=f"customers with the feature among the first five, % of {rows:,}")
-    right.set_title("LIME")
+    label = f"customers with the feature among the first five, % of {rows:,}"
+    _common.bars(right, table["in first five"], label=label, marked=ours.index[:5])
+    right.set_title("LIME (orange: the first five by sensitivity)")
     return figure
 
 

@@ -50,8 +50,9 @@ def draw(shares: pd.DataFrame) -> plt.Figure:
     figure, axes = plt.subplots(1, 3, figsize=(13, 5.4), layout="constrained")
     labels = ["importance, %", "share of the decrease of impurity, %", "share of the coefficients' sizes, %"]
     for ax, (name, values), label in zip(axes, shares.items(), labels, strict=True):
-        _common.bars(ax, values.sort_values(ascending=False), label=label)
+        _common.bars(ax, values.sort_values(ascending=False), label=label, marked=shares.index[:5])
         ax.set_title(name.capitalize())
+    figure.suptitle("Orange: the network's first five")
     return figure
 
 

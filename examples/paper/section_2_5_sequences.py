@@ -75,9 +75,10 @@ def draw(results: dict[str, tuple]) -> plt.Figure:
     for (left, right), (name, (_, lags, importance)) in zip(axes, results.items(), strict=True):
         plots.lag_profile(importance, ax=left)
         left.plot(lags.index, lags["one customer"], "o", color=_common.ORANGE, label="one customer")
-        left.legend(frameon=False)
-        left.set_title(name)
+        left.legend(frameon=False, loc="upper left")
         plots.heat_map(importance, ax=right)
+        left.set_title(f"{name}: importance of each month back")
+        right.set_title(f"{name}: which channel, how many months back")
     return figure
 
 
