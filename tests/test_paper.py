@@ -34,7 +34,7 @@ def test_scripts_run(script, tmp_path):
     for name in written:
         assert (_page.RESULTS / name).exists(), name
         if name.endswith(".csv"):
-            quick, full = _page.Result(tmp_path / name), _page.Result(_page.RESULTS / name)
+            quick, full = _page.Result.read(tmp_path / name), _page.Result.read(_page.RESULTS / name)
             assert list(quick.table.columns) == list(full.table.columns)
             assert quick.command == f"{full.command} --quick"
 
@@ -59,7 +59,7 @@ def test_no_result_is_typed():
 def test_tables_of_the_page(tmp_path):
     path = tmp_path / "result.csv"
     path.write_text("# python script.py\nwhat,share,rank,note\na,1.25,1,\nb,2,,x\n")
-    result = _page.Result(path)
+    result = _page.Result.read(path)
     assert result.command == "python script.py"
     assert f"{result:.1f}".splitlines() == [
         "| what | share | rank | note |",
