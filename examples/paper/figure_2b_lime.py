@@ -80,7 +80,7 @@ def draw(table: pd.DataFrame, rows: int) -> plt.Figure:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    job = _common.job(__file__, __doc__, arguments, seconds={"type": float, "default": 400.0, "help": "for LIME"})
+    job = _common.job(__file__, __doc__, arguments, seconds={"type": float, "default": 300.0, "help": "for LIME"})
     data = _common.credit(job)
     model = _common.trained(job, data, seed=0)
     importance = ks.measure(model, data.x, definition=ks.PAPER)

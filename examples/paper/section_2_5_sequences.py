@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     results, errors = {}, {}
     for name, (x_train, y_train, x_new, y_new, guess) in tasks.items():
         model = trained(job, x_train, y_train)
-        # A customer who fell behind in the last step, from those that the network has not seen.
+        # The first who defaulted of those that the network has not seen.
         customer = int(np.flatnonzero(data.y_test == 1)[0])
         results[name] = measures(model, x_train, x_new[[customer]])
         errors[name] = {
