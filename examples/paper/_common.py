@@ -47,7 +47,7 @@ class Job:
     def save(self, name: str, table: pd.DataFrame) -> None:
         """Write a table as CSV, below a line that says how it was made."""
         path = self.out / f"{name}.csv"
-        path.write_text(f"# {self.command}\n" + table.to_csv(float_format="%.6g", lineterminator="\n"))
+        path.write_text(f"# {self.command}\n" + table.to_csv(float_format="%.8g", lineterminator="\n"))
         print(f"Table:   {path}")
 
     def save_figure(self, name: str, figure) -> None:

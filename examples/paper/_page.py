@@ -53,6 +53,8 @@ def cell(value: object, number: str) -> str:
     """A value as it stands in a table; nothing where it is missing."""
     if value is None or value is pd.NA:
         return ""
+    if isinstance(value, float) and number.endswith("g") and abs(value) >= 1000:
+        return f"{value:,.0f}"  # rather than with an exponent
     return format(value, number if isinstance(value, float) else "," if isinstance(value, int) else "")
 
 
