@@ -7,7 +7,7 @@ SEX, EDUCATION and MARRIAGE are codes. The paper's network reads them as numbers
 of itself.
 
 Look at the categories: with the penalty, which narrow columns and small embeddings cannot afford, they all but vanish;
-without it they count for more as codes than as integers. The errors hardly differ, so a network can do without them.
+without it they count for most as one-hot codes. The errors hardly differ, so a network can do without them.
 """
 
 import itertools
