@@ -142,6 +142,7 @@ def bars(ax: Axes, values: pd.Series, *, label: str, errors: pd.Series | None = 
     ax.barh(places, values, height=0.72, color=[ORANGE if name in set(marked) else BLUE for name in values.index])
     ax.errorbar(values, places, xerr=errors, fmt="none", ecolor="#222222", elinewidth=1, capsize=2)
     ax.set(yticks=places, yticklabels=values.index, xlabel=label, ylim=(len(values) - 0.5, -0.5))
+    ax.set_xlim(left=0)
     ax.tick_params(axis="y", length=0)
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="x", color=PALE, linewidth=0.8)
