@@ -11,7 +11,8 @@ export KERAS_BACKEND := tensorflow
 export MPLBACKEND ?= Agg
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help demo test lint types imports tests package pictures examples study-credit paper paper-page benchmark clean
+.PHONY: help demo test lint types imports tests package pictures examples study-credit study-dead-features paper \
+	paper-page benchmark clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,7 +49,8 @@ package: $(READY) ## Build sdist and wheel; try the wheel in an empty environmen
 
 pictures: demo ## Draw the pictures of the documents anew
 	$(BIN)/python examples/digits.py
-	cp runs/demo/simulation.png runs/digits/digits.png docs/images/
+	$(BIN)/python examples/dead_features.py
+	cp runs/demo/simulation.png runs/digits/digits.png runs/dead_features/dead_features.png docs/images/
 
 examples: $(READY) ## Run every script in examples/
 	@$(call run-all,examples)
@@ -63,6 +65,10 @@ paper: $(READY) ## Reproduce the paper: results to docs/paper, and the page of t
 
 paper-page: $(READY) ## Write docs/paper.md from the results in docs/paper
 	$(BIN)/python examples/paper/_page.py
+
+study-dead-features: $(READY) ## Hundreds of fits to data with known truth, in hours; puts the tables into the documents
+	$(BIN)/python studies/death_rates.py
+	$(BIN)/python studies/death_rates_page.py
 
 benchmark: $(READY) ## Run every script in benchmarks/
 	@$(call run-all,benchmarks)

@@ -10,7 +10,8 @@ one whose importance stays at the level of noise. A *definition* says what exact
 scaled.
 
 While training, `SensitivityCallback` measures; for a trained model there is `measure`. Both give an `Importance`.
-Which features drove single predictions, `explain` says: an `Explanation`.
+Which features drove single predictions, `explain` says: an `Explanation`. What noise looks like in a network, inputs
+that mean nothing show, its *probes*: `NoiseProbes`, which `remove_probes` takes out again.
 The measure is that of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based Neural Networks Explanations*,
 arXiv 1812.01029.
 
@@ -36,6 +37,8 @@ from keras_sensitivity.definition import PAPER, Definition
 from keras_sensitivity.explanation import ExplainMixin, Explanation, explain
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.measurement import measure
+from keras_sensitivity.probes import NoiseProbes
+from keras_sensitivity.removal import remove_probes
 
 __all__ = [
     "PAPER",
@@ -44,9 +47,11 @@ __all__ = [
     "ExplainMixin",
     "Explanation",
     "Importance",
+    "NoiseProbes",
     "SensitivityCallback",
     "explain",
     "measure",
+    "remove_probes",
 ]
 
 __version__ = "0.1.0"

@@ -12,10 +12,13 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import keras
 import numpy as np
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 __all__: list[str] = []
 
@@ -269,6 +272,70 @@ def excluded(names: object, known: Sequence[str]) -> None:
         )
 
 
+def probes_behind_weights(name: str) -> NoReturn:
+    """Refuse noise probes whose noise would change with the weights."""
+    fail(
+        f"The noise probes {name!r} stand behind weights that are trained, so their noise would change at every step.",
+        expected="noise that is the same for a row throughout the training",
+        received="an input of the layer that depends on trainable weights",
+        fix="place NoiseProbes directly after the input (or after a Normalization, or where numbers are concatenated)",
+    )
+
+
+def probes_shape(shape: Sequence[int | None]) -> None:
+    """Refuse to append noise to anything but columns."""
+    if len(shape) not in (2, 3) or shape[-1] is None:
+        fail(
+            "NoiseProbes cannot append columns to this input.",
+            expected="(num_samples, num_features) or (num_samples, num_steps, num_features), num_features known",
+            received=f"shape {tuple(shape)}",
+            fix="place NoiseProbes where the input is a table or a sequence; pictures have no columns",
+        )
+
+
+def probes_type(dtype: tf.DType) -> None:
+    """Refuse to append noise to what are no numbers."""
+    if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+        fail(
+            "NoiseProbes needs numbers.",
+            expected="an input of floating-point numbers",
+            received=f"an input of type {dtype.name}",
+            fix="place NoiseProbes beside or behind the layers that turn the input into numbers",
+            error=TypeError,
+        )
+
+
+def no_graph(kind: str) -> NoReturn:
+    """Refuse to take a subclassed model apart."""
+    fail(
+        "The layers of a subclassed model cannot be taken apart.",
+        expected="a functional or Sequential model",
+        received=f"a {kind}",
+        fix="build the model from keras.Input and layer calls, or leave NoiseProbes out and train again",
+    )
+
+
+def stuck_probes(name: str, kind: str) -> NoReturn:
+    """Refuse to free a layer of noise that knows no columns."""
+    fail(
+        f"The layer {name!r} reads noise probes, and cannot be freed of them.",
+        expected="noise that goes into Dense, Conv1D or recurrent layers, maybe by way of Dropout, Concatenate, or of "
+        "BatchNormalization before a Dense with a bias",
+        received=f"noise that goes into a {kind}",
+        fix=f"place NoiseProbes behind {name!r}, or leave NoiseProbes out and train again",
+    )
+
+
+def probes_in_output() -> NoReturn:
+    """Refuse to remove noise that the model returns."""
+    fail(
+        "The model returns the columns of noise probes.",
+        expected="noise that only other layers read",
+        received="noise among the outputs",
+        fix="remove the layer from the code of the model",
+    )
+
+
 def logits() -> NoReturn:
     """Say that no final softmax or sigmoid was found."""
     fail(
@@ -322,6 +389,16 @@ def constant() -> None:
     warn(
         "Every column of x is constant in the measured rows, so scale='std' multiplies every derivative by 0, and "
         "every importance is 0. Pass more rows, or Definition(scale=None)."
+    )
+
+
+def alike_to_probes(different: float, num_rows: int) -> None:
+    """Warn of rows so few of which differ that noise made of them means something."""
+    warn(
+        f"Of the {num_rows:,} rows only about {max(different, 1):,.0f} differ in what the NoiseProbes see. The noise "
+        "of a row is made of the row, so here it tells groups of rows apart, and means something: the noise level may "
+        "come out too high, and features may be reported dead that are not. Place the probes where more columns come "
+        "together, or set DeadFeatureMonitor(threshold=...) by hand."
     )
 
 

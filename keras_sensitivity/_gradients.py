@@ -45,11 +45,15 @@ class Pass(Traced):
         same_step: How many-to-many models are differentiated: "one pass" for recurrent stacks whose states are all
             that leads from step to step, "exact" with one pass a step for all others, else "".
         keeps_rows: Whether the derivatives of single rows are returned, not only their sums.
+        watches_noise: Whether the noise of the model's probes is differentiated with respect to, beside the inputs.
+        num_probes: How many entries of it there are.
     """
 
     keeps_rows = False
+    watches_noise = False
     units: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
+    num_probes = 0
     mode = "static"
     saturates = False
     same_step = ""
@@ -68,18 +72,28 @@ class Pass(Traced):
             newest = {name: self._newest(head, steps) for name, head in heads.items()}
             self.units, target = units_of(newest, self._definition.output)
         used = self._reached(tape, target, found, x)
-        self.parts = tuple(read[index][0] for index in used)
+        parts = tuple(read[index][0] for index in used)
+        self.parts = tuple(part for part in parts if not part.is_noise)
+        self.num_probes = sum(part.num_entries for part in parts if part.is_noise)
         tensors, lags = [found[index].tensor for index in used], [read[index][1] for index in used]
-        return _Forward(tape, tensors, self.parts, lags, heads, target, steps, used)
+        return _Forward(tape, tensors, parts, lags, heads, target, steps, used)
 
     def _outputs(
         self, tape: tf.GradientTape, x: tuple[tf.Tensor, ...]
     ) -> tuple[dict[str, tf.Tensor], list[Found], list[tf.Tensor]]:
-        """The heads that are differentiated, in float32 or float64; with respect to what; and the masks of steps."""
+        """The heads that are differentiated, in float32 or float64; with respect to what; and the masks of steps.
+
+        The noise of probes comes last.
+        """
         model = self._model()
         assert model is not None
         lookups = Lookups(tape, x, self._inputs.names)
-        with _models.final_activations(model) as activated, _models.masks(model) as masks, lookups.watching(model):
+        with (
+            _models.final_activations(model) as activated,
+            _models.masks(model) as masks,
+            _models.noise(model, tape) as noise,
+            lookups.watching(model),
+        ):
             heads = _models.heads(model, _models.forward(model, self._inputs.pack(x)))
         if isinstance(self._definition.output, str):
             if self._definition.output not in heads:
@@ -96,7 +110,8 @@ class Pass(Traced):
             name: tf.cast(head, tf.float64 if head.dtype == tf.float64 else tf.float32) for name, head in heads.items()
         }
         kept = [each for each in lookups.found if not set(each.sources) <= self._excluded]
-        return wide, sorted(kept, key=lambda each: (len(each.sources) > 1, each.sources)), masks
+        kept.sort(key=lambda each: (len(each.sources) > 1, each.sources))
+        return wide, kept + [Found(tensor, (), False) for tensor in noise if self.watches_noise], masks
 
     def _reached(
         self, tape: tf.GradientTape, target: tf.Tensor, found: list[Found], x: Sequence[tf.Tensor]
@@ -114,7 +129,8 @@ class Pass(Traced):
     def _read(self, found: Found, x: tuple[tf.Tensor, ...], masks: list[tf.Tensor]) -> tuple[Part, Lags]:
         """How the axes of a tensor are read, and where each lag is in each row."""
         entries = tuple(found.tensor.shape[1:])
-        leaf = tuple(x[found.sources[0]].shape[1:])
+        # Noise is laid out like the input that it stands beside.
+        leaf = tuple(x[found.sources[0]].shape[1:]) if found.sources else entries
         is_number = not found.looked_up and entries == leaf and found.in_place
         num_lags = None
         if self._has_time_axis(leaf, x) and entries and entries[0] == leaf[0]:
@@ -125,7 +141,7 @@ class Pass(Traced):
             keeps_positions = bool(leaf) and entries[:1] == leaf[:1] and (len(entries) > 1 or not found.looked_up)
             num_columns = leaf[0] if keeps_positions and found.in_place else 1
         part = Part(found.sources, entries, num_lags, num_columns, is_number)
-        own = [mask for mask in masks if len(x) == 1 or set(found.sources) & origins(mask, x)]
+        own = [mask for mask in masks if len(x) == 1 or not found.sources or set(found.sources) & origins(mask, x)]
         mask = next((mask for mask in own if num_lags and mask.shape[1] == num_lags), None)
         return part, Lags.of(found.tensor.shape[0], num_lags, mask)
 
@@ -149,6 +165,8 @@ class Pass(Traced):
 class BatchMoments(Pass):
     """The pass of a look: the `LookMoments` of a batch, and whether each row has a step that is not masked."""
 
+    watches_noise = True
+
     def _traced(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, target_scale: tf.Tensor) -> _Sums:
         """Sums over the batch, in float64."""
         forward = self._forward(x)
@@ -161,13 +179,14 @@ class BatchMoments(Pass):
             return forward.assembled(forward.derivatives(unit, target_scale))
 
         shape = (x[0].shape[0], *forward.shape)
+        inputs = slice(shape[-1] - self.num_probes)  # the entries of the inputs; those of the probes follow
         per_unit, h = _over_units(derivatives, present, len(self.units), shape)
-        flat = tf.reduce_all(h == 0, axis=(1, 2)) & (weights > 0)
+        flat = tf.reduce_all(h[..., inputs] == 0, axis=(1, 2)) & (weights > 0)
         same_step: tuple[Any, ...] = ()
         if self.mode == "many-to-many":
             diagonal = self._same_step(x, forward, target_scale)
             same_step, h = _over_units(diagonal, present, len(self.units), shape)
-        h = tf.reshape(h * valid, (shape[0], -1))
+        h = tf.reshape((h * valid)[..., inputs], (shape[0], -1))
         return _Sums(
             forward.reached,
             (tf.math.count_nonzero(weights), tf.math.count_nonzero(flat)),
@@ -184,10 +203,15 @@ class BatchMoments(Pass):
 
     def _result(self, found: _Sums) -> tuple[LookMoments, Array]:
         weight, weight_squares, lag_weights = found.weights
+        derivatives, probes = Moments.from_sums(lag_weights, *found.derivatives).split(self.num_probes)
+        inputs, noise = Moments.from_sums(lag_weights, *found.inputs).split(self.num_probes)
+        same_step = Moments.from_sums(lag_weights, *found.same_step) if found.same_step else None
         moments = LookMoments(
-            Moments.from_sums(lag_weights, *found.derivatives),
-            Moments.from_sums(lag_weights, *found.same_step) if found.same_step else None,
-            Moments.from_sums(lag_weights, *found.inputs),
+            derivatives,
+            same_step and same_step.split(self.num_probes)[0],
+            inputs,
+            probes,
+            noise,
             CrossMoments.from_sums(weight, weight_squares, *found.squares),
             int(found.present[0]),
             int(found.present[1]),

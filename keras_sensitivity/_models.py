@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import _checks
+from keras_sensitivity.probes import NoiseProbes
 
 __all__ = [
     "final_activations",
@@ -26,6 +27,7 @@ __all__ = [
     "keeps_steps_apart",
     "layers",
     "masks",
+    "noise",
     "operations",
     "reads_codes",
     "recurrent_paths",
@@ -62,6 +64,7 @@ STEPWISE = (
     keras.layers.Average,
     keras.layers.Maximum,
     keras.layers.Minimum,
+    NoiseProbes,
 )
 
 # Layers that do so when they work along the last axis.
@@ -208,6 +211,39 @@ def masks(model: keras.Model) -> Iterator[list[tf.Tensor]]:
                 returned = recording(layer.compute_mask, lambda mask: mask)
                 stack.enter_context(replaced(layer, "compute_mask", returned))
         yield made
+
+
+@contextlib.contextmanager
+def noise(model: keras.Model, tape: tf.GradientTape) -> Iterator[list[tf.Tensor]]:
+    """The noise of the model's probes, watched by the tape, in the order of the calls.
+
+    Refuses probes behind weights that are trained: as those change, so would the noise.
+    """
+    made: list[tf.Tensor] = []
+    origins: list[tuple[str, tf.Tensor]] = []
+
+    def watching(layer: NoiseProbes) -> Callable[..., Any]:
+        function = layer.noise
+
+        def call(inputs: tf.Tensor) -> tf.Tensor:
+            result = function(inputs)
+            tape.watch(result)
+            made.append(result)
+            origins.append((layer.name, inputs))
+            return result
+
+        return call
+
+    with contextlib.ExitStack() as stack:
+        for layer in layers(model):
+            if isinstance(layer, NoiseProbes):
+                stack.enter_context(replaced(layer, "noise", watching(layer)))
+        yield made
+    trained = [variable.value for variable in model.trainable_variables]
+    with tape.stop_recording():
+        for name, inputs in origins:
+            if any(gradient is not None for gradient in tape.gradient(inputs, trained)):
+                _checks.probes_behind_weights(name)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ class Part(NamedTuple):
     """How the axes of a tensor that is differentiated with respect to are read.
 
     Attributes:
-        sources: The positions of the inputs that it comes from; more than one if they are crossed.
+        sources: The positions of the inputs that it comes from; more than one if they are crossed, none of probes.
         shape: Of a row, without the time axis.
         num_lags: Time steps; None without a time axis.
         num_columns: How many columns of the input the entries stand for, in equal shares.
@@ -29,6 +29,16 @@ class Part(NamedTuple):
     num_lags: int | None
     num_columns: int
     is_number: bool
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether it is the noise of probes, not what an input became."""
+        return not self.sources
+
+    @property
+    def num_entries(self) -> int:
+        """Entries of a step, or of the whole row."""
+        return math.prod(self.shape)
 
 
 class Lags(NamedTuple):

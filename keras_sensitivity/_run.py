@@ -79,8 +79,9 @@ class Run:
         count = "a stream of" if self.rows.num_rows is None else f"{self.rows.num_rows:,}"
         steps = f" x {traced.num_lags} lags ({traced.mode})" if traced.num_lags else ""
         diagonal = f"; same-step derivatives: {traced.same_step}" if traced.same_step else ""
+        probes = f" and {traced.num_probes} noise probes" if traced.num_probes else ""
         return (
-            f"{count} rows, {len(self.features.names)} features{steps}, {len(traced.units)} output unit(s), "
+            f"{count} rows, {len(self.features.names)} features{probes}{steps}, {len(traced.units)} output unit(s), "
             f"batches of {self._batch_size:,}; {traced.compiler}: {traced.reason}{diagonal}."
         )
 

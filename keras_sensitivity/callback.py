@@ -173,9 +173,26 @@ class SensitivityCallback(keras.callbacks.Callback):
         return pd.DataFrame(list(self._record.events), columns=list(Event._fields))
 
     @property
-    def noise_level(self) -> None:
-        """Importance of pure noise over epochs, percent; None without noise probes in the model."""
-        return None
+    def noise_level(self) -> pd.Series[float] | None:
+        """Importance of pure noise over epochs, percent of the features' sum; None without `NoiseProbes`.
+
+        When it rises while the loss falls, the network is memorising: a warning that needs no validation data.
+        """
+        if self.importance is None or self.importance.noise_level is None:
+            return None
+        levels = [look.noise_level for look in self.history]
+        return pd.Series(levels, index=self.trajectory.index, name="noise_level", dtype=float)
+
+    @property
+    def noise_band(self) -> pd.DataFrame | None:
+        """Between which importances pure noise would lie: see `Importance.noise_band`; None without `NoiseProbes`.
+
+        Index epoch, columns ``lower`` and ``upper``, percent. `plots.trajectory` draws it.
+        """
+        if self.noise_level is None:
+            return None
+        bands = [look.noise_band or (math.nan, math.nan) for look in self.history]
+        return pd.DataFrame(bands, index=self.noise_level.index, columns=["lower", "upper"])
 
     # --- when Keras calls -------------------------------------------------------------------------------------------
 

@@ -12,8 +12,14 @@ from keras_sensitivity.importance import Importance
 
 __all__ = ["DeadFeatureMonitor", "DeathRecord", "Event"]
 
+Array = np.ndarray[Any, Any]
+
 # A dead feature revives only well above the threshold; without this most false reports are one crossing by noise.
 REVIVAL_FACTOR = 1.25
+
+# A network in which not even the most important feature is this many times as important as noise has learnt nothing
+# yet, and says nothing of any feature.
+LEARNT_FACTOR = 2.0
 
 # The rule of thumb: this part of the share that each feature would have if all were equal.
 UNIFORM_PART = 0.1
@@ -28,9 +34,16 @@ class DeadFeatureMonitor:
     from the first look on, with the reason "constant".
 
     Args:
-        threshold: Percent of the importance, or "auto": a tenth of the uniform share, ``10 / num_features`` percent.
-            That is a rule of thumb. It finds features without influence on a network that generalises, and misses
-            irrelevant features that a network has memorised: their importance stays well above it.
+        threshold: Percent of the importance, or "auto".
+
+            With `NoiseProbes` in the model, "auto" is the importance that no more than one irrelevant feature in a
+            hundred would exceed in this network, at this look: the upper end of `Importance.noise_band`; for a group
+            of m columns the root of m times that, as m columns of noise together would have. As long as no feature is
+            twice as important as noise is on average, the network has learnt nothing, and none is judged.
+
+            Without, it is a rule of thumb: a tenth of the uniform share, ``10 / num_features`` percent. It finds
+            features that a network which generalises does without, and misses most irrelevant ones: a network gives
+            every input some weight. Add the layer to have them found.
         patience: Looks in a row, at least 1.
 
     Raises:
@@ -51,8 +64,10 @@ class DeadFeatureMonitor:
         _checks.whole_number("patience", self.patience)
 
     def threshold_of(self, importance: Importance) -> float:
-        """The threshold at one look, percent."""
+        """The threshold at one look, percent; with probes, that of features of one column."""
         if self.threshold == "auto":
+            if importance.noise_band is not None:
+                return importance.noise_band[1]
             return UNIFORM_PART * 100 / len(importance.features)
         return float(self.threshold)
 
@@ -62,26 +77,36 @@ class DeadFeatureMonitor:
         names, shares = list(usage.index), usage.to_numpy()
         if not shares.any():  # nothing is known of any feature, so none is judged
             return record
-        threshold = self.threshold_of(importance)
+        sizes = np.sqrt(importance.num_columns) if self._is_calibrated(importance) else np.ones(len(names))
+        thresholds = self.threshold_of(importance) * sizes
         constant = importance.is_constant
         was_dead = np.isin(names, record.dead)
-        low = dict(zip(names, shares <= threshold, strict=True))
+        low = dict(zip(names, (shares <= thresholds) & self._has_learnt(importance, shares / sizes), strict=True))
         looks_below = {name: record.looks_below.get(name, 0) + 1 if below else 0 for name, below in low.items()}
         long_below = np.array(list(looks_below.values())) >= self.patience
-        dead = constant | np.where(was_dead, shares <= REVIVAL_FACTOR * threshold, long_below)
+        dead = constant | np.where(was_dead, shares <= REVIVAL_FACTOR * thresholds, long_below)
         events = [
             Event(
                 epoch,
                 names[index],
                 "died" if dead[index] else "revived",
                 float(shares[index]),
-                threshold,
+                float(thresholds[index]),
                 _reason(dead[index], constant[index]),
             )
             for index in np.flatnonzero(dead != was_dead)
         ]
         dead_names = tuple(name for name, is_dead in zip(names, dead, strict=True) if is_dead)
         return DeathRecord(looks_below, dead_names, (*record.events, *events))
+
+    def _is_calibrated(self, importance: Importance) -> bool:
+        """Whether noise says where the threshold is."""
+        return self.threshold == "auto" and importance.noise_level is not None
+
+    def _has_learnt(self, importance: Importance, shares_of_columns: Array) -> bool:
+        """Whether the network tells any feature from noise; taken for granted where noise is not measured."""
+        level = importance.noise_level if self._is_calibrated(importance) else None
+        return level is None or bool(shares_of_columns.max() > LEARNT_FACTOR * level)
 
     def describe(self, event: Event) -> str:
         """One line that tells of an event, with its numbers; epochs count from 1 there, as in Keras' own log."""

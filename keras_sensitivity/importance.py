@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy.special
 
 from keras_sensitivity import _checks
 from keras_sensitivity._features import Features
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["Importance", "scale_of", "shares"]
 
 Array = np.ndarray[Any, Any]
+
+# The upper end of the noise band is at most this many times the largest probe.
+MOST_OVER_PROBES = 2.0
 
 
 class Importance:
@@ -134,7 +139,51 @@ class Importance:
         This is what `DeadFeatureMonitor` judges: a feature that only an older lag or another output step uses has no
         share in the paper's lambda, and yet is not dead.
         """
-        return pd.Series(shares((self._lag_weights * self._rms_by_lag).sum(axis=0)), index=self._names, name="usage")
+        return pd.Series(shares(self._used), index=self._names, name="usage")
+
+    @property
+    def probes(self) -> pd.Series[float] | None:
+        """Importance of each noise probe, percent of the sum over the features, shape (num_probes,).
+
+        Measured as `usage` is. None without `NoiseProbes` in the model.
+        """
+        probes = self._moments.probes
+        if probes is None:
+            return None
+        rms = np.sqrt(probes.mean_square.sum(axis=0))
+        reached = np.broadcast_to(probes.weight > 0, rms.shape)
+        return pd.Series(_quotient(100 * (_means(reached) * rms).sum(axis=0), self._used.sum()), name="probe")
+
+    @property
+    def noise_level(self) -> float | None:
+        """Importance of pure noise: the mean of `probes`, percent of the sum over the features."""
+        return None if self.probes is None else float(self.probes.mean())
+
+    @property
+    def noise_band(self) -> tuple[float, float] | None:
+        """Between which importances a feature of one column of pure noise would lie, percent.
+
+        On the logarithmic scale, with the mean m and the standard deviation s (ddof 1) of the k `probes`,
+
+            m -+ t(0.99, k - 1) * s * sqrt(1 + 1/k)
+
+        the bounds of a prediction, so that one irrelevant feature in a hundred lies above; but at most twice the
+        largest probe, since with a penalty that switches weights off some probes are 0 and the logarithms scatter
+        without end. None without `NoiseProbes` in the model.
+        """
+        if self.probes is None:
+            return None
+        logs = np.log(np.maximum(self.probes, np.finfo(float).tiny))
+        count, largest = len(logs), logs.max()
+        reach = scipy.special.stdtrit(count - 1, 0.99) * logs.std(ddof=1) * np.sqrt(1 + 1 / count)
+        lower, upper = logs.mean() - reach, min(logs.mean() + reach, largest + np.log(MOST_OVER_PROBES))
+        return float(np.exp(lower)), float(np.exp(upper))
+
+    @property
+    def num_noise_values(self) -> float:
+        """About how many different rows the probes saw: of m rows the mean of a probe has the variance 1/m."""
+        noise = self._moments.noise
+        return math.inf if noise is None else float(1 / np.mean(noise.mean[0] ** 2))
 
     @property
     def by_output(self) -> pd.DataFrame:
@@ -279,6 +328,11 @@ class Importance:
         """Whether each feature has the same value in every row and step, shape (num_features,)."""
         return np.asarray(self._features.sum(self._inputs.variance) == 0)
 
+    @property
+    def num_columns(self) -> Array:
+        """How many columns of x make up each feature, shape (num_features,)."""
+        return np.bincount(self._features.membership, minlength=len(self._names))
+
     @functools.cached_property
     def _inputs(self) -> Moments:
         """Moments of the columns of x over rows and steps, shape (num_columns,)."""
@@ -322,6 +376,17 @@ class Importance:
     def _rms_by_lag(self) -> Array:
         """The rms[k, f] of the class docstring, shape (num_lags, num_features)."""
         return np.asarray(np.sqrt(self._features.sum(self._scaled.sum(axis=0))))
+
+    @functools.cached_property
+    def _used(self) -> Array:
+        """Mean over all lags of the rms at the newest output step, shape (num_features,).
+
+        Probes have a standard deviation of 1, so beside them it is in standard deviations, whatever the definition.
+        """
+        squares = self._scaled
+        if self._moments.probes is not None:
+            squares = self._inputs.variance * self._moments.derivatives.mean_square
+        return np.asarray((self._lag_weights * np.sqrt(self._features.sum(squares.sum(axis=0)))).sum(axis=0))
 
     @functools.cached_property
     def _mean_squares(self) -> Array:
@@ -385,6 +450,8 @@ _PARTS: dict[str, type[Moments] | type[CrossMoments]] = {
     "derivatives": Moments,
     "same_step": Moments,
     "inputs": Moments,
+    "probes": Moments,
+    "noise": Moments,
     "squares": CrossMoments,
 }
 

@@ -21,6 +21,9 @@ __all__ = ["Measurement", "measure"]
 # More rows than this whose derivatives are all exactly 0 behind a softmax or sigmoid are worth a warning.
 SATURATED_SHARE = 0.05
 
+# Fewer different rows than this are too few to make noise of.
+DIFFERENT_SHARE = 0.1
+
 
 def measure(
     model: keras.Model,
@@ -132,6 +135,8 @@ class Measurement:
             definition=self._definition,
         )
         self._warn_of_zeros(moments, importance)
+        if importance.num_noise_values < DIFFERENT_SHARE * importance.num_samples:
+            self._warn_once(_checks.alike_to_probes, importance.num_noise_values, importance.num_samples)
         return importance
 
     def _warn_of_zeros(self, moments: LookMoments, importance: Importance) -> None:

@@ -87,6 +87,17 @@ class Moments:
         distance = self.mean - np.expand_dims(mean, axis)
         return Moments(total, mean, (self.m2 + weight * distance**2).sum(axis=axis))
 
+    def split(self, count: int) -> tuple[Moments, Moments | None]:
+        """Those of all but the last ``count`` entries of the last axis, and those of these; None of 0."""
+        if count == 0:
+            return self, None
+        weight = np.broadcast_to(self.weight, self.mean.shape[-np.ndim(self.weight) :])
+        first, last = (
+            Moments(weight[..., part], self.mean[..., part], self.m2[..., part])
+            for part in (slice(-count), slice(-count, None))
+        )
+        return first, last
+
     @property
     def variance(self) -> Array:
         """Variance of each entry, with the weight as divisor (ddof 0)."""
@@ -179,6 +190,9 @@ class LookMoments:
         same_step: Of the derivatives of each output step with respect to the same input step, of the same shape, the
             steps numbered like lags; None but for many-to-many models.
         inputs: Of the input entries, shape (num_lags, num_columns).
+        probes: Of the derivatives of the newest output step with respect to the noise of probes, shape
+            (num_units, num_lags, num_probes); None without probes in the model.
+        noise: Of that noise itself, shape (num_lags, num_probes); None without probes.
         squares: Of h = sum over units of g**2 (0 where a lag does not exist), flattened to shape
             (num_lags * num_columns,): for the standard errors. Many-to-many models: of the same-step derivatives.
         num_samples: Rows with a weight above 0.
@@ -188,23 +202,29 @@ class LookMoments:
     derivatives: Moments
     same_step: Moments | None
     inputs: Moments
+    probes: Moments | None
+    noise: Moments | None
     squares: CrossMoments
     num_samples: int
     num_flat: int
 
     def merge(self, other: LookMoments) -> LookMoments:
         """The moments of the rows of both."""
-        same_step = self.same_step
-        if same_step is not None and other.same_step is not None:
-            same_step = same_step.merge(other.same_step)
         return LookMoments(
             self.derivatives.merge(other.derivatives),
-            same_step,
+            _merged(self.same_step, other.same_step),
             self.inputs.merge(other.inputs),
+            _merged(self.probes, other.probes),
+            _merged(self.noise, other.noise),
             self.squares.merge(other.squares),
             self.num_samples + other.num_samples,
             self.num_flat + other.num_flat,
         )
+
+
+def _merged(first: Moments | None, second: Moments | None) -> Moments | None:
+    """Merged where both are there."""
+    return first and second and first.merge(second)
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:

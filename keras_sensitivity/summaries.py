@@ -42,6 +42,7 @@ class SummaryWriter:
     Each look becomes, at the step of its epoch:
 
     - scalars ``importance/<feature>`` for the 20 most important features, percent, and the given ones;
+    - with `NoiseProbes`, scalars ``noise/lower``, ``noise/level`` and ``noise/upper``: the noise band, percent;
     - a histogram ``rms`` of the rms sensitivities, one count for each output unit and feature;
     - an image ``ranking``: bars with standard errors;
     - with a time axis, scalars ``lag/<lag>`` for the 20 most important lags, percent, and images ``lags``, the
@@ -68,6 +69,10 @@ class SummaryWriter:
             for name, value in scalars.items():
                 if np.isfinite(value):
                     tf.summary.scalar(name, value)
+            if importance.noise_band is not None:
+                for name, value in zip(("lower", "upper"), importance.noise_band, strict=True):
+                    tf.summary.scalar(f"noise/{name}", value)
+                tf.summary.scalar("noise/level", importance.noise_level)
             tf.summary.histogram("rms", importance.rms_by_output.to_numpy().ravel())
             bars = min(len(ranked) + 1, len(importance.features))
             ranking = functools.partial(plots.ranking, importance, top=MOST_FEATURES)

@@ -24,7 +24,8 @@ class Noisy(keras.layers.Layer):
 
 
 def noisy():
-    return keras.Sequential([keras.Input((5,)), Noisy(), keras.layers.Dense(4, "relu"), keras.layers.Dense(1)])
+    layers = [ks.NoiseProbes(), Noisy(), keras.layers.Dense(4, "relu"), keras.layers.Dense(1)]
+    return keras.Sequential([keras.Input((5,)), *layers])
 
 
 def recurrent():

@@ -325,6 +325,92 @@ def test_a_constant_feature_is_dead_at_once(capsys):
     assert capsys.readouterr().out.count("Epoch 1: 'x2' died: it is constant in the data.") == 1
 
 
+# --- deaths among noise ---------------------------------------------------------------------------------------------
+
+
+def probed(num_features):
+    layers = [keras.Input((num_features,)), ks.NoiseProbes(), keras.layers.Dense(32, "relu"), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    return model
+
+
+def rows_of(rng, columns):
+    return pd.DataFrame(rng.normal(size=(1500, len(columns))), columns=list(columns))
+
+
+def test_irrelevant_features_die_and_a_data_shift_revives_one(rng, capsys):
+    x = rows_of(rng, "abcdef")
+    x["constant"], x["twin"] = 3.0, x["b"]
+    before = 3 * x["a"] + np.sin(x["b"]) + x["c"]
+    model, watch = probed(8), ks.SensitivityCallback(x, verbose=1)
+    model.fit(x, before, epochs=12, callbacks=[watch], verbose=0)
+    assert watch.dead_features == ["d", "e", "f", "constant"]
+    reasons = watch.events.set_index("feature")["reason"]
+    assert reasons["constant"] == "constant"
+    assert (reasons[["d", "e", "f"]] == "below threshold").all()
+
+    level, band = watch.noise_level, watch.noise_band
+    assert level.index.equals(watch.trajectory.index)
+    assert (level == [look.noise_level for look in watch.history]).all()
+    assert ((band["lower"] < level) & (level < band["upper"])).all()
+    np.testing.assert_allclose(watch.events["threshold"], band["upper"].loc[watch.events["epoch"]])
+
+    model.fit(x, before + 2 * x["e"], epochs=20, initial_epoch=12, callbacks=[watch], verbose=0)
+    assert watch.dead_features == ["d", "f", "constant"]
+    revivals = watch.events[watch.events["event"] == "revived"]
+    assert revivals["feature"].tolist() == ["e"]
+    assert revivals["epoch"].item() >= 12
+    printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Epoch")]
+    assert len(printed) == len(watch.events) == 5
+    assert sum("'e' revived" in line for line in printed) == 1
+
+
+class Crash(keras.callbacks.Callback):
+    """Stops the first fit as a power cut would."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.epoch = None
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("crash_at", [2, 6])
+def test_a_fit_that_is_taken_up_again_has_no_event_twice(rng, tmp_path, crash_at):
+    x = rows_of(rng, "abcd")
+    y = 3 * x["a"] + x["b"]
+    watch, crash = ks.SensitivityCallback(x), Crash(crash_at)
+    for attempt in range(2):
+        model = probed(4)
+        callbacks = [keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False), watch, crash]
+        try:
+            model.fit(x, y, epochs=10, callbacks=callbacks, verbose=0)
+        except KeyboardInterrupt:
+            assert attempt == 0
+    assert watch.trajectory.index.tolist() == list(range(10))
+    assert watch.noise_level.index.tolist() == list(range(10))
+    assert sorted(watch.events["feature"]) == ["c", "d"]
+    assert watch.dead_features == ["c", "d"]
+
+
+def test_events_beside_an_early_stop_that_restores_weights(rng):
+    x = rows_of(rng, "abcd")
+    y = 3 * x["a"] + x["b"]
+    watch = ks.SensitivityCallback(x)
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=2, min_delta=1e-4, restore_best_weights=True)
+    model = probed(4)
+    model.fit(x, y, epochs=40, validation_split=0.2, callbacks=[watch, stop], verbose=0)
+    stopped = len(watch.history)
+    assert watch.dead_features == ["c", "d"]
+    model.fit(x, y, epochs=stopped + 3, initial_epoch=stopped, callbacks=[watch], verbose=0)
+    assert watch.trajectory.index.tolist() == list(range(stopped + 3))
+    assert sorted(watch.events["feature"]) == ["c", "d"]
+
+
 def test_without_a_monitor_nothing_is_judged():
     watch = scripted([LOW] * 5, dead_feature_monitor=None)
     assert watch.dead_features == []

@@ -4,6 +4,8 @@ import doctest
 import pathlib
 import re
 
+import death_rates_page
+import pandas as pd
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -31,3 +33,8 @@ def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
     for link in links:
         assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_the_tables_of_the_study_are_those_of_its_results():
+    text = death_rates_page.PAGE.read_text()
+    assert death_rates_page.page(text, pd.read_csv(death_rates_page.RESULTS)) == text

@@ -2,10 +2,14 @@
 
 import _datasets
 import credit_default
+import dead_features
+import death_rates
+import death_rates_page
 import digits
 import keras
 import mixed_inputs
 import numpy as np
+import pandas as pd
 import pytest
 import simulation
 
@@ -37,6 +41,37 @@ def test_credit_default():
     ranks = watch.importance.table["rank"]
     assert ranks["PAY_0"] == 1
     assert ranks[["PAY_AMT1", "PAY_AMT2", "LIMIT_BAL"]].max() <= 8
+
+
+def test_dead_features(rng, tmp_path):
+    x, y = dead_features.simulate(rng, 3000)
+    np.testing.assert_allclose([*x.mean(), y.mean()], 0, atol=0.1)
+    np.testing.assert_allclose([*x.std(), y.std()], 1, atol=0.05)
+    keras.utils.set_random_seed(0)
+    model, watch, _ = dead_features.train(x, y, (x, y), epochs=12)
+    assert watch.dead_features == dead_features.IRRELEVANT
+    assert dead_features.error(model, x, y) < 10
+    dead_features.draw({"one": watch, "two": watch}, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_the_study_of_dead_features_in_small(monkeypatch, tmp_path):
+    monkeypatch.setattr(death_rates, "TEST_ROWS", 256)
+    monkeypatch.setattr(death_rates, "EPOCHS", {512: 8})
+    cases = [death_rates.Case("paper", 512, "tanh", "small", 0), death_rates.Case("sequence", 512, "relu", "small", 0)]
+    death_rates.train(cases, tmp_path)
+    rows = []
+    for case in cases:
+        with np.load(death_rates.file_of(case, tmp_path)) as kept:
+            rows.append(death_rates.outcome(case, dict(kept)))
+            assert kept["usage"].shape[0] == kept["probes"].shape[0] == len(kept["test_loss"]) == 8
+            by_hand = kept["usage"] <= kept["band"][:, 1:]
+            dead = set(death_rates.judged(dict(kept), ks.DeadFeatureMonitor(patience=1), probed=True).dead)
+            assert dead <= set(np.flatnonzero((kept["usage"] <= 1.25 * kept["band"][:, 1:])[-1]))
+            assert by_hand.any()
+    section = death_rates_page.section(pd.DataFrame(rows).assign(loss_over_best=[1.0, 1.2]))
+    assert "1 of the 2 networks generalise" in section
+    assert f"of {rows[0]['useful']})" in section
 
 
 def test_digits():

@@ -2,6 +2,7 @@
 
 import itertools
 
+import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -19,8 +20,6 @@ def _close():
 
 
 def importance(count, rng):
-    import keras
-
     model = keras.Sequential([keras.Input((count,)), keras.layers.Dense(1)])
     return ks.measure(model, rng.normal(size=(100, count)))
 
@@ -114,6 +113,28 @@ def test_trajectory_marks_deaths():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["died", "revived"]
 
 
+def test_trajectory_draws_the_noise_band():
+    frame = trajectory(4)
+    noise = pd.DataFrame({"lower": np.linspace(2, 1, len(frame)), "upper": np.linspace(5, 3, len(frame))}, frame.index)
+    ax = plots.trajectory(frame, noise=noise)
+    corners = {tuple(point) for point in ax.collections[0].get_paths()[0].vertices}
+    assert corners >= set(zip(noise.index, noise["lower"], strict=True)) | set(
+        zip(noise.index, noise["upper"], strict=True)
+    )
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["noise"]
+
+
+def test_ranking_draws_the_noise_band(rng):
+    layers = [ks.NoiseProbes(), keras.layers.LSTM(3), keras.layers.Dense(1)]
+    tables = keras.Sequential([keras.Input((3,)), layers[0], layers[2]])
+    measured = ks.measure(tables, rng.normal(size=(100, 3)))
+    band = measured.plot().patches[0]
+    assert (band.get_x(), band.get_x() + band.get_width()) == pytest.approx(measured.noise_band)
+    # The newest step alone has another scale than noise at all steps.
+    steps = keras.Sequential([keras.Input((5, 3)), *layers[:2]])
+    assert ks.measure(steps, rng.normal(size=(50, 5, 3)), definition=ks.PAPER).plot().get_legend() is None
+
+
 def test_trajectory_of_one_look_shows_points():
     ax = plots.trajectory(trajectory(3, epochs=1))
     assert {line.get_marker() for line in ax.lines} == {"o"}
@@ -131,8 +152,6 @@ def test_trajectory_on_a_logarithmic_scale():
 
 @pytest.fixture(scope="module")
 def lagged():
-    import keras
-
     model = keras.Sequential([keras.Input((4, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
     weights = np.arange(12.0).reshape(4, 3)
     model.set_weights([weights.reshape(12, 1), np.zeros(1)])
@@ -175,8 +194,6 @@ def test_without_lags_there_is_nothing_to_draw():
 
 
 def explained(weights, x, **options):
-    import keras
-
     model = keras.Sequential([keras.Input((len(weights),)), keras.layers.Dense(np.shape(weights)[1])])
     model.set_weights([np.asarray(weights, "float32"), np.zeros(np.shape(weights)[1])])
     return ks.explain(model, x, definition=ks.Definition(scale=None), **options)
@@ -227,8 +244,6 @@ def test_local_bars_of_200_features_end_in_the_rest(rng):
 @pytest.fixture
 def sequence():
     """One row of 4 steps and 3 features through a linear model: its derivatives by lag are the weights, reversed."""
-    import keras
-
     model = keras.Sequential([keras.Input((4, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
     weights = np.arange(12.0).reshape(4, 3) * [1, -1, 1]
     model.set_weights([weights.reshape(12, 1), np.zeros(1)])
@@ -302,8 +317,6 @@ def test_overview_has_a_row_a_sample(rng):
 
 
 def pictured(shape, rng):
-    import keras
-
     model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1)])
     x = rng.random((3, *shape))
     return model, x

@@ -80,6 +80,18 @@ def test_at_most_20_scalars_a_look(rng, tmp_path):
     assert "the other 44" in text
 
 
+def test_the_noise_band_is_written_too(tmp_path):
+    model = keras.Sequential([keras.Input((5,)), ks.NoiseProbes(), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    watch = ks.SensitivityCallback(zoo.rows(), log_dir=tmp_path)
+    model.fit(zoo.rows(), zoo.rows()[:, :1], epochs=2, callbacks=[watch], verbose=0)
+    events = read(tmp_path / "sensitivity")
+    for tag, series in {"level": watch.noise_level, **watch.noise_band}.items():
+        np.testing.assert_allclose(list(values(events, f"noise/{tag}").values()), series, rtol=1e-6)
+    tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("importance/")]
+    assert len(tags) == 5  # probes are no features
+
+
 def test_lags_are_written_too(rng, tmp_path):
     x = rng.normal(size=(40, 25, 2)).astype("float32")
     model = keras.Sequential([keras.Input((25, 2)), keras.layers.Flatten(), keras.layers.Dense(1)])

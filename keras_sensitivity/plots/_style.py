@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 BLUE, ORANGE, GREY, INK, PALE = "#0072B2", "#D55E00", "#9A9A9A", "#222222", "#E4E4E4"
+BAND = "#D9D4C7"
 EMPHASIS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00")
 
 # Cells of a map that are at least this part of the largest are marked where they are negative.
@@ -34,6 +36,11 @@ def plain(ax: Axes) -> None:
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(axis="x" if ax.yaxis_inverted() else "y", color=PALE, linewidth=0.8)
     ax.set_axisbelow(True)
+
+
+def noise_band(draw: Callable[..., Any], *ends: Any) -> Any:
+    """A grey band where pure noise would lie, behind everything, drawn by a function of the axes."""
+    return draw(*ends, color=BAND, linewidth=0, zorder=0, label="noise")
 
 
 def percent(value: float) -> str:

@@ -13,6 +13,7 @@ from keras_sensitivity.plots._style import (
     ORANGE,
     bar_value,
     new_axes,
+    noise_band,
     percent,
     plain,
     short,
@@ -37,6 +38,8 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
         ax: Axes to draw on; None: new ones.
         top: Bars at the most.
 
+    With `NoiseProbes` in the model a grey band shows where bars of pure noise would end.
+
     Returns:
         The axes: horizontal bars in percent, in the order of their rank, with their values written behind them. The bar
         of the rest may be longer than the axes.
@@ -50,6 +53,10 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
         values.append(rest["importance"].sum())
         errors.append(np.nan)
     ax = new_axes(6.4, 1.0 + 0.27 * len(labels)) if ax is None else ax
+    # The band is one of usage, which not every definition shows.
+    if importance.noise_band is not None and np.allclose(importance.features, importance.usage):
+        noise_band(ax.axvspan, *importance.noise_band)
+        ax.legend(frameon=False, loc="lower right")
     places = range(len(labels))
     colours = [BLUE] * len(shown) + [GREY] * (len(labels) - len(shown))
     ax.barh(places, values, height=0.72, color=colours)

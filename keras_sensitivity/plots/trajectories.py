@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from keras_sensitivity.plots._style import EMPHASIS, GREY, INK, new_axes, percent, plain, rows_of_cells, short
+from keras_sensitivity.plots._style import (
+    EMPHASIS,
+    GREY,
+    INK,
+    new_axes,
+    noise_band,
+    percent,
+    plain,
+    rows_of_cells,
+    short,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +33,7 @@ def trajectory(
     ax: Axes | None = None,
     *,
     events: pd.DataFrame | None = None,
+    noise: pd.DataFrame | None = None,
     top: int = 5,
     log: bool = False,
 ) -> Axes:
@@ -32,12 +43,15 @@ def trajectory(
         importances: `SensitivityCallback.trajectory` or ``lag_trajectory``: index epoch, columns features, percent.
         ax: Axes to draw on; None: new ones.
         events: `SensitivityCallback.events`: a cross marks a death, a ring a revival.
+        noise: `SensitivityCallback.noise_band`: a grey band between these percents, in which features look like noise.
         top: Features that are coloured and named: those most important at the last epoch. The others are grey.
         log: Whether percents are on a logarithmic scale, on which features near death can be told apart.
 
     Returns:
         The axes: epochs to the right, percent upwards; each line has its feature's name as label.
     """
+    from matplotlib.ticker import LogLocator, NullLocator
+
     ax = new_axes(7.2, 4.2) if ax is None else ax
     last = importances.iloc[-1].sort_values(ascending=False, kind="stable")
     names = list(last.index)  # of features, or numbers of lags
@@ -53,12 +67,21 @@ def trajectory(
     ax.margins(x=0.01)
     if log:
         ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_locator(NullLocator())
     else:
         ax.set_ylim(0, max(1.06 * float(importances.max().max()), 1e-9))
     plain(ax)
     _label_ends(ax, last[:top], colours)
-    if events is not None and len(events):
-        _mark_events(ax, events[events["feature"].isin(importances.columns)])
+    keys: list[Any] = []
+    if noise is not None:
+        keys.append(noise_band(ax.fill_between, noise.index, noise["lower"], noise["upper"]))
+    if events is not None:
+        keys += _mark_events(ax, events[events["feature"].isin(importances.columns)])
+    if keys:
+        ax.legend(handles=keys, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(keys),
+                  borderaxespad=0.2, handletextpad=0.4, columnspacing=1)  # fmt: skip
     return ax
 
 
@@ -92,18 +115,17 @@ def _at(epochs: pd.Index[Any], place: float) -> str:
     return str(epochs[int(place)]) if place == int(place) and 0 <= place < len(epochs) else ""
 
 
-def _mark_events(ax: Axes, events: pd.DataFrame) -> None:
-    """A cross at each death, a ring at each revival, and a legend above the axes that says so."""
-    marks = {}
+def _mark_events(ax: Axes, events: pd.DataFrame) -> list[Any]:
+    """A cross at each death, a ring at each revival; returns those that a legend has to explain."""
+    marks = []
     for kind, marker, face in (("died", "x", INK), ("revived", "o", "none")):
         chosen = events[events["event"] == kind]
         if len(chosen):
-            marks[kind] = ax.scatter(
-                chosen["epoch"], chosen["importance"], marker=marker, s=28, c=face,
+            marks.append(ax.scatter(
+                chosen["epoch"], chosen["importance"], marker=marker, s=28, c=face, label=kind,
                 edgecolors=None if marker == "x" else INK, linewidths=1.2, zorder=4, clip_on=False,
-            )  # fmt: skip
-    ax.legend(marks.values(), marks.keys(), frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2,
-              borderaxespad=0.2, handletextpad=0.1, columnspacing=1)  # fmt: skip
+            ))  # fmt: skip
+    return marks
 
 
 def _label_ends(ax: Axes, values: pd.Series[float], colours: dict[Any, str]) -> None:
