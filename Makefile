@@ -10,9 +10,11 @@ READY := $(VENV)/.ready
 export KERAS_BACKEND := tensorflow
 export MPLBACKEND ?= Agg
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# The theme's notice of its successor.
+export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: help demo test lint types imports tests package pictures examples study-credit study-dead-features paper \
-	paper-page benchmark clean
+	paper-page benchmark docs docs-serve clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +36,13 @@ imports: $(READY) ## That imports run one way
 
 tests: $(READY) ## Tests, and the examples in docstrings
 	$(BIN)/python -m pytest
+
+docs: $(READY) ## Build the documentation site in runs/site; a dead link is an error
+	$(BIN)/mkdocs build --quiet --strict
+	@echo "The site: runs/site/index.html"
+
+docs-serve: $(READY) ## Serve the documentation site while it is written
+	$(BIN)/mkdocs serve
 
 package: $(READY) ## Build sdist and wheel; try the wheel in an empty environment elsewhere
 	rm -rf build dist
