@@ -38,7 +38,7 @@ tests: $(READY) ## Tests, and the examples in docstrings
 	$(BIN)/python -m pytest
 
 docs: $(READY) ## Build the documentation site in runs/site; a dead link is an error
-	$(BIN)/mkdocs build --quiet --strict
+	$(BIN)/mkdocs build --strict
 	@echo "The site: runs/site/index.html"
 
 docs-serve: $(READY) ## Serve the documentation site while it is written
