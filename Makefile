@@ -10,8 +10,11 @@ READY := $(VENV)/.ready
 export KERAS_BACKEND := tensorflow
 export MPLBACKEND ?= Agg
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# The theme's notice of its successor.
+export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test lint types imports tests package pictures examples study-credit study-dead-features benchmark clean
+.PHONY: help demo test lint types imports tests package pictures examples study-credit study-dead-features paper \
+	paper-page benchmark docs docs-serve clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +36,13 @@ imports: $(READY) ## That imports run one way
 
 tests: $(READY) ## Tests, and the examples in docstrings
 	$(BIN)/python -m pytest
+
+docs: $(READY) ## Build the documentation site in runs/site; a dead link is an error
+	$(BIN)/mkdocs build --strict
+	@echo "The site: runs/site/index.html"
+
+docs-serve: $(READY) ## Serve the documentation site while it is written
+	$(BIN)/mkdocs serve
 
 package: $(READY) ## Build sdist and wheel; try the wheel in an empty environment elsewhere
 	rm -rf build dist
@@ -57,6 +67,13 @@ examples: $(READY) ## Run every script in examples/
 study-credit: $(READY) ## Train the credit network from five seeds; keeps what it found in docs/results
 	mkdir -p docs/results
 	{ echo "# make study-credit"; $(BIN)/python examples/credit_default.py --seeds 5; } > docs/results/credit_default.txt
+
+paper: $(READY) ## Reproduce the paper: results to docs/paper, and the page of them
+	@$(call run-all,examples/paper)
+	$(MAKE) paper-page
+
+paper-page: $(READY) ## Write docs/paper.md from the results in docs/paper
+	$(BIN)/python examples/paper/_page.py
 
 study-dead-features: $(READY) ## Hundreds of fits to data with known truth, in hours; puts the tables into the documents
 	$(BIN)/python studies/death_rates.py

@@ -8,7 +8,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 ROOT = pathlib.Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "examples", "studies")]
+sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "examples", "examples/paper", "studies", "tools")]
 
 import keras
 import numpy as np

@@ -5,6 +5,7 @@ import pathlib
 import re
 
 import death_rates_page
+import doctest_fences
 import pandas as pd
 import pytest
 
@@ -12,9 +13,21 @@ ROOT = pathlib.Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+class WithoutFences(doctest.DocTestParser):
+    """Takes the fence behind an example for an empty line, not for what the example prints."""
+
+    def parse(self, string, name="<string>"):
+        return super().parse(re.sub(r"^```.*$", "", string, flags=re.MULTILINE), name)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_doctests_of_pages(page):
-    assert doctest.testfile(str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+    options = {"module_relative": False, "optionflags": doctest.NORMALIZE_WHITESPACE, "parser": WithoutFences()}
+    assert doctest.testfile(str(page), **options).failed == 0
+
+
+def test_the_site_shows_examples_as_code():
+    assert doctest.testmod(doctest_fences) == (0, 2)
 
 
 def test_the_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):

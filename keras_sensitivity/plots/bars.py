@@ -33,12 +33,12 @@ __all__ = ["local_bars", "ranking"]
 def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """Bars of the ``top`` features, the most important above, with standard errors, and one bar for the rest.
 
+    With `NoiseProbes` in the model a grey band shows where bars of pure noise would end.
+
     Args:
         importance: What to draw.
         ax: Axes to draw on; None: new ones.
         top: Bars at the most.
-
-    With `NoiseProbes` in the model a grey band shows where bars of pure noise would end.
 
     Returns:
         The axes: horizontal bars in percent, in the order of their rank, with their values written behind them. The bar
