@@ -75,7 +75,7 @@ paper: $(READY) ## Reproduce the paper: results to docs/paper, and the page of t
 paper-page: $(READY) ## Write docs/paper.md from the results in docs/paper
 	$(BIN)/python examples/paper/_page.py
 
-study-dead-features: $(READY) ## Hundreds of fits to data with known truth, in hours; puts the tables into the documents
+study-dead-features: $(READY) ## Hundreds of fits to data with known truth, for an hour or two; puts the tables into the documents
 	$(BIN)/python studies/death_rates.py
 	$(BIN)/python studies/death_rates_page.py
 

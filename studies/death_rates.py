@@ -280,7 +280,7 @@ def main() -> None:
     for case in cases:
         with np.load(file_of(case, arguments.looks)) as kept:
             table.append(outcome(case, dict(kept)))
-    pd.DataFrame(table).to_csv(arguments.out, index=False)
+    arguments.out.write_text("# make study-dead-features\n" + pd.DataFrame(table).to_csv(index=False))
     print(f"{len(table)} fits: {arguments.out}")
 
 

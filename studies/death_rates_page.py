@@ -70,6 +70,11 @@ divided by the number of features):
 {table(by_level, "noise level / uniform share")}"""
 
 
+def results() -> pd.DataFrame:
+    """A row a fit."""
+    return pd.read_csv(RESULTS, comment="#")
+
+
 def page(text: str, fits: pd.DataFrame) -> str:
     """The page with these results."""
     before, rest = text.split(BEGIN)
@@ -77,5 +82,5 @@ def page(text: str, fits: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text(), pd.read_csv(RESULTS)))
+    PAGE.write_text(page(PAGE.read_text(), results()))
     print(PAGE)

@@ -6,7 +6,6 @@ import re
 
 import death_rates_page
 import doctest_fences
-import pandas as pd
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -50,4 +49,4 @@ def test_links_lead_somewhere(page):
 
 def test_the_tables_of_the_study_are_those_of_its_results():
     text = death_rates_page.PAGE.read_text()
-    assert death_rates_page.page(text, pd.read_csv(death_rates_page.RESULTS)) == text
+    assert death_rates_page.page(text, death_rates_page.results()) == text
