@@ -13,7 +13,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The theme's notice of its successor.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test lint types imports tests package pictures examples study-credit study-dead-features paper \
+.PHONY: help demo test lint types imports tests slow package pictures examples study-credit study-dead-features paper \
 	paper-page benchmark docs docs-serve clean
 
 help: ## List the targets
@@ -36,6 +36,9 @@ imports: $(READY) ## That imports run one way
 
 tests: $(READY) ## Tests, and the examples in docstrings
 	$(BIN)/python -m pytest
+
+slow: $(READY) ## Tests that train whole examples, and the paper's in small
+	$(BIN)/python -m pytest -m slow tests
 
 docs: $(READY) ## Build the documentation site in runs/site; a dead link is an error
 	$(BIN)/mkdocs build --strict

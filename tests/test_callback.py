@@ -401,7 +401,7 @@ def test_events_beside_an_early_stop_that_restores_weights(rng):
     x = rows_of(rng, "abcd")
     y = 3 * x["a"] + x["b"]
     watch = ks.SensitivityCallback(x)
-    stop = keras.callbacks.EarlyStopping("val_loss", patience=2, min_delta=1e-4, restore_best_weights=True)
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=2, min_delta=0.1, restore_best_weights=True)
     model = probed(4)
     model.fit(x, y, epochs=40, validation_split=0.2, callbacks=[watch, stop], verbose=0)
     stopped = len(watch.history)

@@ -15,6 +15,8 @@ import simulation
 
 import keras_sensitivity as ks
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_papers_simulation():
     keras.utils.set_random_seed(0)

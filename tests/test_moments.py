@@ -15,6 +15,8 @@ def look(values, weights=None):
         Moments.empty((2, 3)).update(np.stack([values, values**2], axis=1), weights),
         Moments.empty((3,)).update(values**3, weights),
         Moments.empty((3,)).update(values, weights),
+        Moments.empty((2,)).update(values[:, :2], weights),
+        Moments.empty((2,)).update(values[:, 1:], weights),
         CrossMoments.empty(3).update(values**2, weights),
         len(values),
         0,
@@ -22,7 +24,7 @@ def look(values, weights=None):
 
 
 def numbers(moments):
-    parts = (moments.derivatives, moments.same_step, moments.inputs, moments.squares)
+    parts = (moments.derivatives, moments.same_step, moments.inputs, moments.probes, moments.noise, moments.squares)
     return [array for part in parts for array in vars(part).values()] + [moments.num_samples, moments.num_flat]
 
 
@@ -64,7 +66,8 @@ def test_merge_is_associative_and_commutative_with_empty_as_identity(rng):
     for one, other in [(left, right), (numbers(a.merge(b)), swapped)]:
         for x, y in zip(one, other, strict=True):
             np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-14)
-    empty = LookMoments(Moments.empty((2, 3)), Moments.empty((3,)), Moments.empty((3,)), CrossMoments.empty(3), 0, 0)
+    parts = [Moments.empty(shape) for shape in ((2, 3), (3,), (3,), (2,), (2,))]
+    empty = LookMoments(*parts, CrossMoments.empty(3), 0, 0)
     for merged in (a.merge(empty), empty.merge(a)):
         for x, y in zip(numbers(merged), numbers(a), strict=True):
             np.testing.assert_array_equal(x, y)
@@ -95,3 +98,13 @@ def test_pool_is_all_entries_together(rng):
     np.testing.assert_allclose(weighted.mean, mean, rtol=1e-12)
     expected = (weights * ((values - mean) ** 2).mean(0)).sum(0) / weights.sum(0)
     np.testing.assert_allclose(weighted.variance, expected, rtol=1e-12)
+
+
+def test_splitting_keeps_the_moments_of_each_part(rng):
+    values = rng.normal(size=(40, 2, 5))
+    whole = Moments.empty((2, 5)).update(values)
+    for weight in (whole.weight, np.full((2, 1), 40.0), np.full((2, 5), 40.0)):
+        first, last = Moments(weight, whole.mean, whole.m2).split(2)
+        np.testing.assert_allclose(first.variance, values[..., :3].var(0), rtol=1e-12)
+        np.testing.assert_allclose(last.mean_square, (values[..., 3:] ** 2).mean(0), rtol=1e-12)
+    assert whole.split(0) == (whole, None)

@@ -24,6 +24,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(_datasets._find(_datasets.CREDIT_FILE) is None, reason="no credit data on this machine")
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_scripts_run(script, tmp_path):
