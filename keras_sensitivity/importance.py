@@ -147,17 +147,12 @@ class Importance:
 
         Measured as `usage` is. None without `NoiseProbes` in the model.
         """
-        probes = self._moments.probes
-        if probes is None:
-            return None
-        rms = np.sqrt(probes.mean_square.sum(axis=0))
-        reached = np.broadcast_to(probes.weight > 0, rms.shape)
-        return pd.Series(_quotient(100 * (_means(reached) * rms).sum(axis=0), self._used.sum()), name="probe")
+        return None if self._probes is None else pd.Series(self._probes, name="probe", copy=True)
 
     @property
     def noise_level(self) -> float | None:
         """Importance of pure noise: the mean of `probes`, percent of the sum over the features."""
-        return None if self.probes is None else float(self.probes.mean())
+        return None if self._probes is None else float(self._probes.mean())
 
     @property
     def noise_band(self) -> tuple[float, float] | None:
@@ -171,9 +166,9 @@ class Importance:
         largest probe, since with a penalty that switches weights off some probes are 0 and the logarithms scatter
         without end. None without `NoiseProbes` in the model.
         """
-        if self.probes is None:
+        if self._probes is None:
             return None
-        logs = np.log(np.maximum(self.probes, np.finfo(float).tiny))
+        logs = np.log(np.maximum(self._probes, np.finfo(float).tiny))
         count, largest = len(logs), logs.max()
         reach = scipy.special.stdtrit(count - 1, 0.99) * logs.std(ddof=1) * np.sqrt(1 + 1 / count)
         lower, upper = logs.mean() - reach, min(logs.mean() + reach, largest + np.log(MOST_OVER_PROBES))
@@ -387,6 +382,16 @@ class Importance:
         if self._moments.probes is not None:
             squares = self._inputs.variance * self._moments.derivatives.mean_square
         return np.asarray((self._lag_weights * np.sqrt(self._features.sum(squares.sum(axis=0)))).sum(axis=0))
+
+    @functools.cached_property
+    def _probes(self) -> Array | None:
+        """The numbers of `probes`; the monitor, the plots and the summaries of a look ask for them several times."""
+        probes = self._moments.probes
+        if probes is None:
+            return None
+        rms = np.sqrt(probes.mean_square.sum(axis=0))
+        reached = np.broadcast_to(probes.weight > 0, rms.shape)
+        return _quotient(100 * (_means(reached) * rms).sum(axis=0), self._used.sum())
 
     @functools.cached_property
     def _mean_squares(self) -> Array:

@@ -120,7 +120,7 @@ class Case(NamedTuple):
 def network(shape: tuple[int, ...], case: Case) -> keras.Model:
     """Hidden layers behind noise probes; recurrent ones for sequences."""
     *first, last = WIDTHS[case.size]
-    if len(shape) == 2:  # the state is a tenth as wide, for time
+    if len(shape) == 2:  # the state is an eighth as wide, for time
         hidden = [keras.layers.GRU(last // 8, activation=case.activation)]
     else:
         hidden = [keras.layers.Dense(width, case.activation) for width in (*first, last)]
