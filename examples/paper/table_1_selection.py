@@ -23,8 +23,8 @@ LARGE, SELECTED, SMALL, RANDOM = "large, all", "small, selected", "small, all", 
 PAIRS = [(SELECTED, LARGE), (SELECTED, SMALL), (SELECTED, RANDOM), (SMALL, LARGE)]
 
 
-def run(job: _common.Job, seed: int) -> tuple[pd.Series, pd.Series]:
-    """Errors of the four networks on one split, and the importances of the large one."""
+def run(job: _common.Job, seed: int) -> tuple[pd.Series, pd.Series, pd.Series]:
+    """Errors of the four networks on one split, the importances of the large one, and how many features were kept."""
     data = _common.credit(job, split=seed)
     large = _common.trained(job, data, seed)
     importance = ks.measure(large, data.x, definition=ks.PAPER)
@@ -37,7 +37,8 @@ def run(job: _common.Job, seed: int) -> tuple[pd.Series, pd.Series]:
         found[model] = _common.errors(_common.trained(job, part, seed, units=32, l1=0.0), part)
     print(f"Run {seed}: {len(selected)} features; test error", end="", flush=True)
     print("".join(f"; {model} {errors['test error']:.2f}" for model, errors in found.items()), flush=True)
-    return pd.concat({model: pd.Series(errors) for model, errors in found.items()}), importance.features
+    errors = pd.concat({model: pd.Series(errors) for model, errors in found.items()})
+    return errors, importance.features, pd.Series({"features for 90 %": len(selected)})
 
 
 def error_table(errors: pd.DataFrame) -> pd.DataFrame:
@@ -74,10 +75,8 @@ def tests(errors: pd.DataFrame, test_share: float) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("pair")
 
 
-def selection(importances: pd.DataFrame) -> pd.DataFrame:
-    """How many features make up 90 % in each run."""
-    shares = np.sort(importances.to_numpy(), axis=1)[:, ::-1].cumsum(axis=1)
-    numbers = pd.DataFrame({"features for 90 %": (shares < 90).sum(axis=1) + 1})
+def selection(numbers: pd.DataFrame) -> pd.DataFrame:
+    """How many features make up 90 % of the importance, over the runs."""
     table = _common.spread(numbers).assign(paper=_common.paper_number("features for 90 %"), runs=len(numbers))
     return table.assign(paper_figure=_common.paper_number("features in figure 4")).rename_axis("what")
 
@@ -100,12 +99,11 @@ def draw(table: pd.DataFrame) -> plt.Figure:
 def main(arguments: list[str] | None = None) -> None:
     job = _common.job(__file__, __doc__, arguments)
     runs = [run(job, seed) for seed in range(job.some(30, 1))]
-    errors = pd.concat([errors for errors, _ in runs], axis=1).T
-    importances = pd.DataFrame([importance for _, importance in runs])
+    errors, importances, numbers = map(pd.DataFrame, zip(*runs, strict=True))
     results = {
         "table_1": error_table(errors),
         "table_1_tests": tests(errors, test_share=5_000 / 25_000),
-        "table_1_selection": selection(importances),
+        "table_1_selection": selection(numbers),
         "figure_4": features(importances),
     }
     for name, table in results.items():
