@@ -94,6 +94,8 @@ def main(arguments: list[str] | None = None) -> None:
     meanings = pd.DataFrame.from_dict(rows, orient="index").rename_axis("meaning")
     meanings["nearest"] = ["*" if meaning == nearest(meanings) else "" for meaning in meanings.index]
     print("\n" + meanings.round(2).to_string())
+    papers = ["train error all features", "test error all features", "features for 90 %"]
+    print("The paper: " + ", ".join(f"{name} {_common.paper_number(name):g}" for name in papers))
 
     ranking = _common.spread(shares[USED]).sort_values("mean", ascending=False).rename_axis("feature")
     ranking["rank"] = range(1, len(ranking) + 1)

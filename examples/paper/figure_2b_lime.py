@@ -39,14 +39,14 @@ def lime_weights(model: keras.Model, x: pd.DataFrame, seconds: float, num_sample
 
 
 def ranking(weights: pd.DataFrame, importance: ks.Importance) -> pd.DataFrame:
-    """How often each feature is selected, how often it is among the first five, its mean weight; beside ours."""
+    """How often each feature is selected or among the first five, percent, its mean weight, points; beside ours."""
     sizes = weights.abs()
     table = pd.DataFrame(
         {
             "sensitivity": importance.features,
             "selected": 100 * (sizes > 0).mean(),
             "in first five": 100 * (sizes.rank(axis=1, ascending=False) <= 5).mean(),
-            "mean weight": sizes.mean(),
+            "mean weight": 100 * sizes.mean(),
         }
     )
     table["paper"] = _common.paper_ranks("lime").astype("Int64")
@@ -97,7 +97,8 @@ def main(arguments: list[str] | None = None) -> None:
                 "rows": len(weights),
                 "seconds a row": seconds_a_row,
                 "hours for 25,000 rows, extrapolated": ROWS * seconds_a_row / 3600,
-            }
+            },
+            "paper": {"hours for 25,000 rows, extrapolated": _common.paper_number("hours of LIME")},
         }
     ).rename_axis("what")
     print(table.round(2).to_string(), agreed.round(2).to_string(), times.round(3).to_string(), sep="\n\n")

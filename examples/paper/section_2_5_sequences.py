@@ -106,6 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     table = pd.DataFrame.from_dict(errors, orient="index").rename_axis("network")
     print(features.round(1).to_string(), lags.round(1).to_string(), table.round(2).to_string(), sep="\n\n")
+    print("The paper has the formulas; we know of no numbers of its to put beside these.")
     job.save("section_2_5_lambda", features)
     job.save("section_2_5_gamma", lags)
     job.save("section_2_5_errors", table)

@@ -87,6 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
     features = means.drop(index=sums).sort_values("integers", ascending=False)
     networks = means.loc[sums].T.join(sds.loc[sums].T.add_suffix(" sd")).rename_axis("categories as")
     print("Importance, percent\n" + features.round(2).to_string(), networks.round(2).to_string(), sep="\n\n")
+    print("The paper has the formulas; we know of no numbers of its to put beside these.")
     job.save("section_2_6", features)
     job.save("section_2_6_networks", networks)
 
