@@ -71,15 +71,6 @@ def short(name: object, most: int = 32) -> str:
     return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
 
 
-def bar_value(ax: Axes, place: float, length: float, text: str, *, end: float) -> None:
-    """The value of a horizontal bar behind its end; of one that leaves the axes at ``end``, inside, with an arrow."""
-    if length > end:
-        ax.text(end, place, f"{text} \N{RIGHTWARDS ARROW} ", va="center", ha="right", fontsize=9, color=INK)
-    else:
-        ax.annotate(text, (length, place), xytext=(-4 if length < 0 else 4, 0), textcoords="offset points",
-                    va="center", ha="right" if length < 0 else "left", fontsize=9, color=INK)  # fmt: skip
-
-
 def title(explanation: Explanation, sample: int) -> str:
     """Which sample is drawn, and what was predicted for it."""
     predictions = explanation.predictions[sample]

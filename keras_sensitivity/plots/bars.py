@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,6 @@ from keras_sensitivity.plots._style import (
     GREY,
     INK,
     ORANGE,
-    bar_value,
     new_axes,
     noise_band,
     percent,
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["local_bars", "ranking"]
 
+# The axes are this many times as long as the longest bar.
+MARGIN = 1.04
+
 
 def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """Bars of the ``top`` features, the most important above, with standard errors, and one bar for the rest.
@@ -41,8 +44,8 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
         top: Bars at the most.
 
     Returns:
-        The axes: horizontal bars in percent, in the order of their rank, with their values written behind them. The bar
-        of the rest may be longer than the axes.
+        The axes: horizontal bars in percent, in the order of their rank, with their values in a column on the right.
+        The bar of the rest may be longer than the axes; then its value has an arrow.
     """
     table = importance.table.sort_values("rank")
     shown, rest = table.iloc[:top], table.iloc[top:]
@@ -57,23 +60,11 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
     if importance.noise_band is not None and np.allclose(importance.features, importance.usage):
         noise_band(ax.axvspan, *importance.noise_band)
         ax.legend(frameon=False, loc="lower right")
-    places = range(len(labels))
     colours = [BLUE] * len(shown) + [GREY] * (len(labels) - len(shown))
-    ax.barh(places, values, height=0.72, color=colours)
-    ax.errorbar(values, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
-    ends = np.array(values) + np.nan_to_num(errors)
-    end = 1.14 * max(float(ends[: len(shown)].max()), 1e-9)
-    for place, share, reach in zip(places, values, ends, strict=True):
-        bar_value(ax, place, reach, percent(share), end=end)
-    ax.set(
-        yticks=places,
-        yticklabels=labels,
-        xlim=(0, end),
-        xlabel="importance, % (whiskers: ± 1 standard error)",
-    )
-    ax.invert_yaxis()
-    ax.tick_params(axis="y", length=0)
-    plain(ax)
+    end = MARGIN * float((shown["importance"] + shown["standard_error"].fillna(0)).max())
+    _bars(ax, labels, values, colours, start=0, end=end)
+    ax.errorbar(values, range(len(labels)), xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
+    ax.set_xlabel("importance, % (whiskers: ± 1 standard error)")
     return ax
 
 
@@ -88,8 +79,8 @@ def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None
         top: Bars at the most.
 
     Returns:
-        The axes: horizontal bars in percent; the names are followed by the values of the features. The bar
-        of the rest may be longer than the axes.
+        The axes: horizontal bars in percent, the names followed by the values of the features, the shares in a column
+        on the right. The bar of the rest may be longer than the axes; then its share has an arrow.
     """
     shares = explanation.features.iloc[sample].sort_values(ascending=False, kind="stable")
     shown, rest = shares[:top], shares[top:]
@@ -105,31 +96,31 @@ def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None
         lengths.append(rest.sum())
         colours.append(GREY)
     ax = new_axes(6.4, 1.3 + 0.27 * len(labels)) if ax is None else ax
-    ax.barh(range(len(labels)), lengths, height=0.72, color=colours)
     named = lengths[: len(shown)]
-    widest = max(float(np.abs(named).max()), 1e-9)
-    # Room for the numbers behind the bars, on the sides that have bars.
-    start = min(named) - 0.34 * widest if min(named) < 0 else 0.0
-    end = max(*named, 0) + 0.2 * widest
-    for place, length in enumerate(lengths):
-        bar_value(ax, place, length, percent(abs(length)), end=end)
+    _bars(ax, labels, lengths, colours, start=MARGIN * min(*named, 0), end=MARGIN * max(*named, 0))
     ax.axvline(0, color=INK, linewidth=0.8)
-    ax.set(
-        yticks=range(len(labels)),
-        yticklabels=labels,
-        xlim=(start, end),
-        xlabel=_direction(explanation),
-        title=title(explanation, sample),
-    )
+    ax.set(xlabel=_direction(explanation), title=title(explanation, sample))
     ax.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    return ax
+
+
+def _bars(
+    ax: Axes, labels: Sequence[str], values: Sequence[float], colours: Sequence[str], *, start: float, end: float
+) -> None:
+    """Horizontal bars, the first above, between their labels and a column of their values without signs."""
+    places = range(len(labels))
+    ax.barh(places, values, height=0.72, color=colours)
+    for place, length in zip(places, values, strict=True):
+        text = percent(abs(length)) + (" \N{RIGHTWARDS ARROW}" if length > end else "")
+        ax.text(1.01, place, text, transform=ax.get_yaxis_transform(), va="center", fontsize=9, color=INK)
+    ax.set(yticks=places, yticklabels=labels, xlim=(start, end if end > start else 1))
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
     plain(ax)
-    return ax
 
 
 def _direction(explanation: Explanation) -> str:
     """What the bars are."""
     if len(explanation.units) > 1:
         return f"share, % (all {len(explanation.units)} outputs together)"
-    return "share, % (left: a higher value lowers the output)"
+    return "share, %\n(left: a higher value lowers the output)"

@@ -81,7 +81,12 @@ def image_overlay(explanation: Explanation, sample: int = 0, ax: Axes | None = N
 
 
 def overlays(explanation: Explanation, ax: Axes | None = None, *, most: int = 50) -> Axes:
-    """The pixels' shares of the first ``most`` samples beside each other, five in a row.
+    """The pixels' shares of the first samples beside each other, five in a row.
+
+    Args:
+        explanation: What to draw; the model's input must be images.
+        ax: Axes to draw on; None: new ones.
+        most: Samples to draw at most.
 
     Returns:
         The axes: each picture in grey with discs like those of `image_overlay`, relative to its own largest share.
