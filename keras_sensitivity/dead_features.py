@@ -12,8 +12,6 @@ from keras_sensitivity.importance import Importance
 
 __all__ = ["DeadFeatureMonitor", "DeathRecord", "Event"]
 
-Array = np.ndarray[Any, Any]
-
 # A dead feature revives only well above the threshold; without this most false reports are one crossing by noise.
 REVIVAL_FACTOR = 1.25
 
@@ -77,12 +75,15 @@ class DeadFeatureMonitor:
         names, shares = list(usage.index), usage.to_numpy()
         if not shares.any():  # nothing is known of any feature, so none is judged
             return record
-        sizes = np.sqrt(importance.num_columns) if self._is_calibrated(importance) else np.ones(len(names))
+        # Noise is compared with by the column, and not before the network tells any column from it.
+        noise_level = importance.noise_level if self.threshold == "auto" else None
+        sizes = np.ones(len(names)) if noise_level is None else np.sqrt(importance.num_columns)
+        has_learnt = noise_level is None or (shares / sizes).max() > LEARNT_FACTOR * noise_level
         thresholds = self.threshold_of(importance) * sizes
         constant = importance.is_constant
         was_dead = np.isin(names, record.dead)
-        low = dict(zip(names, (shares <= thresholds) & self._has_learnt(importance, shares / sizes), strict=True))
-        looks_below = {name: record.looks_below.get(name, 0) + 1 if below else 0 for name, below in low.items()}
+        low = zip(names, has_learnt & (shares <= thresholds), strict=True)
+        looks_below = {name: record.looks_below.get(name, 0) + 1 if below else 0 for name, below in low}
         long_below = np.array(list(looks_below.values())) >= self.patience
         dead = constant | np.where(was_dead, shares <= REVIVAL_FACTOR * thresholds, long_below)
         events = [
@@ -98,15 +99,6 @@ class DeadFeatureMonitor:
         ]
         dead_names = tuple(name for name, is_dead in zip(names, dead, strict=True) if is_dead)
         return DeathRecord(looks_below, dead_names, (*record.events, *events))
-
-    def _is_calibrated(self, importance: Importance) -> bool:
-        """Whether noise says where the threshold is."""
-        return self.threshold == "auto" and importance.noise_level is not None
-
-    def _has_learnt(self, importance: Importance, shares_of_columns: Array) -> bool:
-        """Whether the network tells any feature from noise; taken for granted where noise is not measured."""
-        level = importance.noise_level if self._is_calibrated(importance) else None
-        return level is None or bool(shares_of_columns.max() > LEARNT_FACTOR * level)
 
     def describe(self, event: Event) -> str:
         """One line that tells of an event, with its numbers; epochs count from 1 there, as in Keras' own log."""
