@@ -46,9 +46,11 @@ def noise_band(draw: Callable[..., Any], *ends: Any) -> Any:
 def percent(value: float) -> str:
     """At least two digits, so that a small importance is not rounded to nothing.
 
-    >>> percent(45.24), percent(0.226), percent(0)
-    ('45.2 %', '0.23 %', '0 %')
+    >>> percent(45.24), percent(0.226), percent(1e-5), percent(0)
+    ('45.2 %', '0.23 %', '< 0.01 %', '0 %')
     """
+    if 0 < value < 0.01:
+        return "< 0.01 %"
     return "0 %" if value == 0 else f"{value:.1f} %" if value >= 1 else f"{value:.2g} %"
 
 
