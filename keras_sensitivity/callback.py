@@ -68,9 +68,6 @@ class SensitivityCallback(keras.callbacks.Callback):
         verbose: 0: silent. 1: what is measured, and each death and revival in one line. 2: also the most important
             features at each look. In these lines epochs count from 1, as in Keras' own log; everywhere else from 0.
 
-    Attributes:
-        history: The `Importance` of every look, the oldest first.
-
     Raises:
         ValueError, TypeError, OSError, RuntimeError: Before training, as in `measure`.
 
