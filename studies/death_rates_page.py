@@ -36,10 +36,8 @@ def scores(fits: pd.DataFrame, rule: str) -> dict[str, str]:
 
 def table(rows: dict[str, dict[str, str]], corner: str) -> str:
     """A Markdown table."""
-    columns = next(iter(rows.values()))
-    lines = [f"| {corner} | {' | '.join(columns)} |", f"|:---{'|---:' * len(columns)}|"]
-    lines += [f"| {name} | {' | '.join(cells.values())} |" for name, cells in rows.items()]
-    return "\n".join(lines) + "\n"
+    cells = pd.DataFrame.from_dict(rows, orient="index").rename_axis(corner)
+    return cells.to_markdown(disable_numparse=True, colalign=["left", *["right"] * cells.shape[1]]) + "\n"
 
 
 def section(fits: pd.DataFrame) -> str:

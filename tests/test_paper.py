@@ -62,12 +62,10 @@ def test_tables_of_the_page(tmp_path):
     path.write_text("# python script.py\nwhat,share,rank,note\na,1.25,1,\nb,2,,x\n")
     result = _page.Result.read(path)
     assert result.command == "python script.py"
-    assert f"{result:.1f}".splitlines() == [
-        "| what | share | rank | note |",
-        "| --- | ---: | ---: | ---: |",
-        "| a | 1.2 | 1 |  |",
-        "| b | 2.0 |  | x |",
-    ]
+    header, line, *rows = ([part.strip() for part in row.split("|")[1:-1]] for row in f"{result:.1f}".splitlines())
+    assert header == ["what", "share", "rank", "note"]
+    assert [re.sub("-+", "-", part) for part in line] == [":-", "-:", "-:", "-:"]
+    assert rows == [["a", "1.2", "1", ""], ["b", "2.0", "", "x"]]
     assert len(f"{result:.1f 1}".splitlines()) == 3
     assert f"{result['share']['b']:.2f}" == "2.00"
     assert isinstance(result["rank"], pd.Series)

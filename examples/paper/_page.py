@@ -44,9 +44,9 @@ class Result:
     def __format__(self, settings: str) -> str:
         number, _, rows = settings.partition(" ")
         shown = self.table.head(int(rows)) if rows else self.table
-        lines = [[self.table.index.name, *shown.columns], ["---"] + ["---:"] * shown.shape[1]]
-        lines += [[name, *(cell(value, number) for value in row)] for name, *row in shown.itertuples()]
-        return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+        cells = shown.map(lambda value: cell(value, number))
+        # The numbers have their format already.
+        return cells.to_markdown(disable_numparse=True, colalign=["left", *["right"] * shown.shape[1]])
 
 
 def cell(value: object, number: str) -> str:
