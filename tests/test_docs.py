@@ -6,6 +6,7 @@ import re
 
 import death_rates_page
 import doctest_fences
+import math_fences
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -25,8 +26,9 @@ def test_doctests_of_pages(page):
     assert doctest.testfile(str(page), **options).failed == 0
 
 
-def test_the_site_shows_examples_as_code():
+def test_the_site_shows_examples_as_code_and_formulas_as_formulas():
     assert doctest.testmod(doctest_fences) == (0, 2)
+    assert doctest.testmod(math_fences) == (0, 1)
 
 
 def test_the_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
