@@ -10,6 +10,9 @@ READY := $(VENV)/.ready
 export KERAS_BACKEND := tensorflow
 export MPLBACKEND ?= Agg
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# What the documents show of runs/.
+PICTURES := demo/simulation digits/digits dead_features/dead_features bike_demand/bike_demand mixed_inputs/mixed_inputs
+
 # The theme's notice of its successor.
 export NO_MKDOCS_2_WARNING := 1
 
@@ -62,7 +65,10 @@ package: $(READY) ## Build sdist and wheel; try the wheel in an empty environmen
 pictures: demo ## Draw the pictures of the documents anew
 	$(BIN)/python examples/digits.py
 	$(BIN)/python examples/dead_features.py
-	cp runs/demo/simulation.png runs/digits/digits.png runs/dead_features/dead_features.png docs/images/
+	$(BIN)/python examples/bike_demand.py
+	$(BIN)/python examples/mixed_inputs.py
+	cp $(foreach name,$(PICTURES),runs/$(name).png) docs/images/
+	$(BIN)/python tools/tensorboard_picture.py runs/demo docs/images/tensorboard.png
 
 examples: $(READY) ## Run every script in examples/
 	@$(call run-all,examples)

@@ -15,15 +15,17 @@ on average, because it says whether people ride to work.
 
 import argparse
 import pathlib
+from collections.abc import Sequence
 
 import _datasets
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 from keras.utils import FeatureSpace
 
 import keras_sensitivity as ks
+from keras_sensitivity import plots
 
 SEASONS = {1: "winter", 2: "spring", 3: "summer", 4: "fall"}
 WEATHER = {1: "clear", 2: "mist", 3: "rain or snow", 4: "storm"}
@@ -89,6 +91,16 @@ def train(columns: dict[str, np.ndarray], y: np.ndarray, epochs: int, log_dir: p
     return model, watch
 
 
+def draw(explanation: ks.Explanation, titles: Sequence[str], path: pathlib.Path) -> None:
+    """Save a picture of each row, side by side."""
+    figure, axes = plt.subplots(1, len(titles), figsize=(13, 3.2), layout="constrained")
+    for sample, (ax, title) in enumerate(zip(axes, titles, strict=True)):
+        plots.local_bars(explanation, sample, ax=ax)
+        ax.set_title(title)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=15)
@@ -116,11 +128,14 @@ def main() -> None:
 
     chosen = [int(np.flatnonzero(columns["hour"][held_out] == hour)[0]) for hour in (4, 8, 17)]
     explanation = ks.explain(model, take(columns, held_out[chosen]), background=take(columns, rows), groups=GROUPS)
-    shares = explanation.features.round(1)
-    shares.index = pd.Index([f"at {explanation.values(row)['hour']} o'clock" for row in range(len(chosen))])
+    titles = [f"at {explanation.values(row)['hour']} o'clock" for row in range(len(chosen))]
     print("\nThree hours explained, percent:")
-    print(shares.T.to_string())
-    print(f"\nTensorBoard: tensorboard --logdir {arguments.out}")
+    print(explanation.features.set_axis(titles).round(1).T.to_string())
+
+    picture = arguments.out / "mixed_inputs.png"
+    draw(explanation, titles, picture)
+    print(f"\nPicture:     {picture}")
+    print(f"TensorBoard: tensorboard --logdir {arguments.out}")
 
 
 if __name__ == "__main__":
