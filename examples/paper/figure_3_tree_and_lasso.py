@@ -22,9 +22,8 @@ import keras_sensitivity as ks
 def tree(data: _common.Credit) -> tuple[pd.Series, float]:
     """Shares of the decrease of impurity, percent, and the test error."""
     model = DecisionTreeClassifier(max_depth=4, random_state=0).fit(data.x, data.y)
-    return pd.Series(100 * model.feature_importances_, data.x.columns), 100 - 100 * model.score(
-        data.x_test, data.y_test
-    )
+    error = 100 - 100 * model.score(data.x_test, data.y_test)
+    return pd.Series(100 * model.feature_importances_, data.x.columns), error
 
 
 def lasso(data: _common.Credit, folds: int) -> tuple[pd.Series, float]:
@@ -35,10 +34,9 @@ def lasso(data: _common.Credit, folds: int) -> tuple[pd.Series, float]:
     model = LogisticRegressionCV(
         Cs=np.logspace(-3, 0, 7), cv=folds, solver="liblinear", scoring="neg_log_loss", random_state=0, **l1
     ).fit(data.x, data.y)
+    error = 100 * np.mean(model.predict(data.x_test) != data.y_test)
     sizes = np.abs(model.coef_[0])
-    return pd.Series(100 * sizes / sizes.sum(), data.x.columns), 100 * np.mean(
-        model.predict(data.x_test) != data.y_test
-    )
+    return pd.Series(100 * sizes / sizes.sum(), data.x.columns), error
 
 
 def ranks(shares: pd.DataFrame) -> pd.DataFrame:
