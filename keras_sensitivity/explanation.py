@@ -280,6 +280,15 @@ class Explanation:
 
         Raises:
             ValueError: If there is no such sample.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((4, 2)), keras.layers.Flatten(), keras.layers.Dense(1)])
+        >>> x = np.random.default_rng(0).normal(size=(5, 4, 2))
+        >>> ks.explain(model, x, definition=ks.PAPER).by_lag(sample=2).shape
+        (4, 2)
         """
         _checks.sample(sample, len(self))
         if self._num_lags is None:
@@ -292,7 +301,16 @@ class Explanation:
         return pd.DataFrame(sizes, index=index, columns=list(self._features.names))
 
     def values(self, sample: int = 0) -> dict[str, Any]:
-        """The values of the features that are single columns of tables, numbers or codes, by name."""
+        """The values of the features that are single columns of tables, numbers or codes, by name.
+
+        Example:
+
+        >>> import keras
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> ks.explain(model, [[1.0, 2.0], [3.0, 4.0]], feature_names=["age", "debt"]).values(sample=1)
+        {'age': 3.0, 'debt': 4.0}
+        """
         alone = np.bincount(self._features.membership) == 1
         values: dict[str, Any] = {}
         start = 0
@@ -376,6 +394,15 @@ class Explanation:
 
         Raises:
             ValueError: If there is no such unit.
+
+        Example:
+
+        >>> import keras
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "softmax")])
+        >>> explanation = ks.explain(model, [[1.0, 2.0], [3.0, 4.0]])
+        >>> explanation.units, explanation.of_unit(1).units
+        (('0', '1', '2'), ('1',))
         """
         position = _checks.member("unit", unit, self.units)
         chosen = copy.copy(self)
@@ -404,6 +431,15 @@ class Explanation:
 
         Raises:
             ValueError: If there is no such sample or unit.
+
+        Example:
+
+        >>> import keras
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "softmax")])
+        >>> ax = ks.explain(model, [[1.0, 2.0], [3.0, 4.0]]).plot(sample=1, unit=2)
+        >>> len(ax.patches)
+        2
         """
         from keras_sensitivity import plots
 

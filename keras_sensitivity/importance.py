@@ -243,7 +243,18 @@ class Importance:
         return list(ordered.index[:enough])
 
     def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
-        """Draw `keras_sensitivity.plots.ranking`, bars with standard errors; of images `plots.image_map`."""
+        """Draw `keras_sensitivity.plots.ranking`, bars with standard errors; of images `plots.image_map`.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.set_weights([np.array([[3.0], [-9.0]]), np.zeros(1)])
+        >>> ax = ks.measure(model, np.eye(2)).plot()
+        >>> ax.get_xlabel()
+        'importance, % (whiskers: ± 1 standard error)'
+        """
         from keras_sensitivity import plots
 
         draw = plots.ranking if self.map is None else plots.image_map

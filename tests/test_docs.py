@@ -1,6 +1,7 @@
 """What the documents say is executed."""
 
 import doctest
+import inspect
 import pathlib
 import re
 
@@ -8,6 +9,9 @@ import death_rates_page
 import doctest_fences
 import math_fences
 import pytest
+
+import keras_sensitivity as ks
+from keras_sensitivity import plots
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -24,6 +28,13 @@ class WithoutFences(doctest.DocTestParser):
 def test_doctests_of_pages(page):
     options = {"module_relative": False, "optionflags": doctest.NORMALIZE_WHITESPACE, "parser": WithoutFences()}
     assert doctest.testfile(str(page), **options).failed == 0
+
+
+def test_what_is_public_has_an_example():
+    drawing = [draw for draw in map(plots.__dict__.get, plots.__all__) if "ax" in inspect.signature(draw).parameters]
+    public = [getattr(ks, name) for name in ks.__all__ if name != "PAPER"]
+    assert len(drawing) > 10
+    assert [entry.__name__ for entry in public + drawing if ">>> " not in entry.__doc__] == []
 
 
 def test_the_site_shows_examples_as_code_and_formulas_as_formulas():

@@ -46,6 +46,17 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
     Returns:
         The axes: horizontal bars in percent, in the order of their rank, with their values in a column on the right.
         The bar of the rest may be longer than the axes; then its value has an arrow.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> from keras_sensitivity import plots
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.set_weights([np.array([[3.0], [-9.0]]), np.zeros(1)])
+    >>> ax = plots.ranking(ks.measure(model, np.eye(2), feature_names=["age", "debt"]))
+    >>> [text.get_text() for text in ax.get_yticklabels()], [text.get_text() for text in ax.texts]
+    (['debt', 'age'], ['75.0 %', '25.0 %'])
     """
     table = importance.table.sort_values("rank")
     shown, rest = table.iloc[:top], table.iloc[top:]
@@ -81,6 +92,18 @@ def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None
     Returns:
         The axes: horizontal bars in percent, the names followed by the values of the features, the shares in a column
         on the right. The bar of the rest may be longer than the axes; then its share has an arrow.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> from keras_sensitivity import plots
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.set_weights([np.array([[3.0], [-9.0]]), np.zeros(1)])
+    >>> explanation = ks.explain(model, np.eye(2), feature_names=["age", "debt"])
+    >>> ax = plots.local_bars(explanation, sample=1)
+    >>> [text.get_text() for text in ax.get_yticklabels()], [text.get_text() for text in ax.texts]
+    (['debt = 1', 'age = 0'], ['90.0 %', '10.0 %'])
     """
     shares = explanation.features.iloc[sample].sort_values(ascending=False, kind="stable")
     shown, rest = shares[:top], shares[top:]

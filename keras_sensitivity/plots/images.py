@@ -40,6 +40,17 @@ def image_map(importance: Importance, ax: Axes | None = None) -> Axes:
 
     Raises:
         ValueError: If the model's input is no image.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> from keras_sensitivity import plots
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    >>> x = np.random.default_rng(0).uniform(size=(20, 8, 8, 1))
+    >>> ax = plots.image_map(ks.measure(model, x))
+    >>> ax.images[0].get_array().shape  # height, width
+    (8, 8)
     """
     shares = importance.map
     if shares is None:
@@ -66,6 +77,17 @@ def image_overlay(explanation: Explanation, sample: int = 0, ax: Axes | None = N
 
     Raises:
         ValueError: If the model's input is no image.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> from keras_sensitivity import plots
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    >>> x = np.random.default_rng(0).uniform(size=(20, 8, 8, 1))
+    >>> ax = plots.image_overlay(ks.explain(model, x[:3], background=x), sample=2)
+    >>> ax.images[0].get_array().shape  # height, width
+    (8, 8)
     """
     shares = explanation.map
     if shares is None:
@@ -93,6 +115,18 @@ def overlays(explanation: Explanation, ax: Axes | None = None, *, most: int = 50
 
     Raises:
         ValueError: If the model's input is no image.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> from keras_sensitivity import plots
+    >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    >>> x = np.random.default_rng(0).uniform(size=(20, 8, 8, 1))
+    >>> ax = plots.overlays(ks.explain(model, x, background=x), most=10)
+    >>> height, width = ax.images[0].get_array().shape
+    >>> height > 2 * 8, width > 5 * 8
+    (True, True)
     """
     shares = explanation.map
     if shares is None:

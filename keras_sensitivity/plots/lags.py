@@ -31,6 +31,17 @@ def lag_profile(importance: Importance, ax: Axes | None = None) -> Axes:
 
     Raises:
         ValueError: If the importance has no time axis.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> from keras_sensitivity import plots
+    >>> model = keras.Sequential([keras.Input((4, 2)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    >>> x = np.random.default_rng(0).normal(size=(50, 4, 2))
+    >>> ax = plots.lag_profile(ks.measure(model, x))
+    >>> len(ax.patches), ax.get_ylabel()
+    (4, 'importance, %')
     """
     lags = importance.lags
     if lags is None:
@@ -56,6 +67,17 @@ def heat_map(importance: Importance, ax: Axes | None = None, *, top: int = 20) -
 
     Raises:
         ValueError: If the importance has no time axis.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> from keras_sensitivity import plots
+    >>> model = keras.Sequential([keras.Input((4, 2)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    >>> x = np.random.default_rng(0).normal(size=(50, 4, 2))
+    >>> ax = plots.heat_map(ks.measure(model, x))
+    >>> ax.images[0].get_array().shape  # features, lags
+    (2, 4)
     """
     by_lag = importance.by_lag
     if by_lag is None:
@@ -79,6 +101,17 @@ def local_heat_map(explanation: Explanation, sample: int = 0, ax: Axes | None = 
 
     Raises:
         ValueError: If the explanation has no time axis.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> from keras_sensitivity import plots
+    >>> model = keras.Sequential([keras.Input((4, 2)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    >>> x = np.random.default_rng(0).normal(size=(50, 4, 2))
+    >>> ax = plots.local_heat_map(ks.explain(model, x[:3], background=x), sample=2)
+    >>> ax.images[0].get_array().shape  # features, lags
+    (2, 4)
     """
     by_lag = explanation.by_lag(sample)
     if by_lag is None:

@@ -28,6 +28,17 @@ def overview(explanation: Explanation, ax: Axes | None = None, *, top: int = 20,
 
     Returns:
         The axes: percent from white (none) to dark blue (the largest).
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> from keras_sensitivity import plots
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    >>> x = np.random.default_rng(0).normal(size=(50, 3))
+    >>> ax = plots.overview(ks.explain(model, x), most=10)
+    >>> ax.images[0].get_array().shape  # samples, features
+    (10, 3)
     """
     shares = explanation.features[:most]
     ranked = shares[shares.mean().sort_values(ascending=False, kind="stable").index]

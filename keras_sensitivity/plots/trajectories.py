@@ -49,6 +49,15 @@ def trajectory(
 
     Returns:
         The axes: epochs to the right, percent upwards; each line has its feature's name as label.
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from keras_sensitivity import plots
+    >>> importances = pd.DataFrame({"age": [50.0, 30.0, 20.0], "debt": [50.0, 70.0, 80.0]})
+    >>> ax = plots.trajectory(importances)
+    >>> [text.get_text() for text in ax.texts]
+    ['debt  80.0 %', 'age  20.0 %']
     """
     from matplotlib.ticker import LogLocator, NullLocator
 
@@ -96,6 +105,15 @@ def trajectory_heat_map(importances: pd.DataFrame, ax: Axes | None = None, *, to
 
     Returns:
         The axes: epochs to the right, percent from white (none) to dark blue (the largest).
+
+    Example:
+
+    >>> import pandas as pd
+    >>> from keras_sensitivity import plots
+    >>> importances = pd.DataFrame({"age": [50.0, 30.0, 20.0], "debt": [50.0, 70.0, 80.0]})
+    >>> ax = plots.trajectory_heat_map(importances)
+    >>> ax.images[0].get_array().shape  # features, epochs
+    (2, 3)
     """
     ranked = importances[importances.iloc[-1].sort_values(ascending=False, kind="stable").index].T
     shown, rest = ranked[:top].copy(), ranked[top:]
