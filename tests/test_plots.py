@@ -241,6 +241,24 @@ def test_local_bars_of_200_features_end_in_the_rest(rng):
     assert texts(ax)[-1].startswith(f"{ax.patches[-1].get_width():.1f} %")
 
 
+@pytest.mark.parametrize("layout", ["constrained", "tight"])
+def test_values_of_bars_meet_no_label_in_narrow_axes(layout, rng):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
+    model.set_weights([np.array([[3.0], [-1.0], [1e-3], [-1e-3], [0.5], [-2.0]]), np.zeros(1)])
+    x = pd.DataFrame(rng.normal(size=(50, 6)), columns=[f"a_feature_{number}" for number in range(6)])
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(11, 3), layout=layout)
+    plots.ranking(ks.measure(model, x), ax=left, top=3)
+    explanation = ks.explain(model, x)
+    plots.local_bars(explanation, ax=middle)
+    plots.local_bars(explanation, 1, ax=right, top=3)
+    figure.canvas.draw()
+    words = [text for ax in figure.axes for text in (*ax.texts, *ax.get_yticklabels())]
+    boxes = [word.get_window_extent() for word in words]
+    assert len(boxes) == 2 * (4 + 6 + 4)
+    assert not any(first.overlaps(second) for first, second in itertools.combinations(boxes, 2))
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+
 @pytest.fixture
 def sequence():
     """One row of 4 steps and 3 features through a linear model: its derivatives by lag are the weights, reversed."""

@@ -33,6 +33,7 @@ def take(log_dir: pathlib.Path, picture: pathlib.Path) -> None:
     with tempfile.TemporaryDirectory() as profile:
         subprocess.run(
             [
+                # In a container, root has no sandbox.
                 browser(), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
                 "--window-size=1500,760", "--virtual-time-budget=60000", f"--screenshot={picture.resolve()}",
                 f"{address}?darkMode=false#scalars",

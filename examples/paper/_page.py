@@ -44,7 +44,7 @@ class Result:
     def __format__(self, settings: str) -> str:
         number, _, rows = settings.partition(" ")
         shown = self.table.head(int(rows)) if rows else self.table
-        cells = shown.map(lambda value: cell(value, number))
+        cells = shown.astype(object).map(lambda value: cell(value, number))  # pandas 2 maps whole numbers as floats
         # The numbers have their format already.
         return cells.to_markdown(disable_numparse=True, colalign=["left", *["right"] * shown.shape[1]])
 
