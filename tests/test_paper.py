@@ -64,7 +64,7 @@ def test_tables_of_the_page(tmp_path):
     assert result.command == "python script.py"
     header, line, *rows = ([part.strip() for part in row.split("|")[1:-1]] for row in f"{result:.1f}".splitlines())
     assert header == ["what", "share", "rank", "note"]
-    assert [re.sub("-+", "-", part) for part in line] == [":-", "-:", "-:", "-:"]
+    assert [re.sub("-+", "-", part) for part in line] == [":-", "-:", "-:", ":-"]
     assert rows == [["a", "1.2", "1", ""], ["b", "2.0", "", "x"]]
     assert len(f"{result:.1f 1}".splitlines()) == 3
     assert f"{result['share']['b']:.2f}" == "2.00"

@@ -45,8 +45,8 @@ class Result:
         number, _, rows = settings.partition(" ")
         shown = self.table.head(int(rows)) if rows else self.table
         cells = shown.astype(object).map(lambda value: cell(value, number))  # pandas 2 maps whole numbers as floats
-        # The numbers have their format already.
-        return cells.to_markdown(disable_numparse=True, colalign=["left", *["right"] * shown.shape[1]])
+        sides = ["right" if pd.api.types.is_numeric_dtype(kind) else "left" for kind in shown.dtypes]
+        return cells.to_markdown(disable_numparse=True, colalign=["left", *sides])  # numbers have their format
 
 
 def cell(value: object, number: str) -> str:

@@ -45,8 +45,8 @@ def ranks(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(shares: pd.DataFrame) -> plt.Figure:
-    figure, axes = plt.subplots(1, 3, figsize=(13, 5.4), layout="constrained")
-    labels = ["importance, %", "share of the decrease of impurity, %", "share of the coefficients' sizes, %"]
+    figure, axes = plt.subplots(1, 3, figsize=(10.5, 5.2), layout="constrained")
+    labels = ["importance, %", "decrease of impurity, %", "size of coefficient, %"]
     for ax, (name, values), label in zip(axes, shares.items(), labels, strict=True):
         _common.bars(ax, values.sort_values(ascending=False), label=label, marked=shares.index[:5])
         ax.set_title(name.capitalize())
