@@ -60,7 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
     error = _common.spread(runs[["test MSE"]]).assign(
         paper=_common.paper_number("simulation test MSE"), noise=simulation.NOISE_VARIANCE, runs=len(runs)
     )
-    error = error.assign(runs_below_paper=(runs["test MSE"] <= error["paper"].item()).sum()).rename_axis("what")
+    error["runs below paper"] = (runs["test MSE"] <= error["paper"].item()).sum()
+    error = error.rename_axis("what")
     print("\n" + error.round(5).to_string())
     job.save("figure_1", table)
     job.save("figure_1_error", error)

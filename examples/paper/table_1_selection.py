@@ -78,7 +78,8 @@ def tests(errors: pd.DataFrame, test_share: float) -> pd.DataFrame:
 def selection(numbers: pd.DataFrame) -> pd.DataFrame:
     """How many features make up 90 % of the importance, over the runs."""
     table = _common.spread(numbers).assign(paper=_common.paper_number("features for 90 %"), runs=len(numbers))
-    return table.assign(paper_figure=_common.paper_number("features in figure 4")).rename_axis("what")
+    table["paper, figure 4"] = _common.paper_number("features in figure 4")
+    return table.rename_axis("what")
 
 
 def features(importances: pd.DataFrame) -> pd.DataFrame:
