@@ -39,6 +39,7 @@ from keras_sensitivity.importance import Importance
 from keras_sensitivity.measurement import measure
 from keras_sensitivity.probes import NoiseProbes
 from keras_sensitivity.removal import remove_probes
+from keras_sensitivity.summaries import load_trajectory
 
 __all__ = [
     "PAPER",
@@ -50,6 +51,7 @@ __all__ = [
     "NoiseProbes",
     "SensitivityCallback",
     "explain",
+    "load_trajectory",
     "measure",
     "remove_probes",
 ]

@@ -212,6 +212,17 @@ def folder(path: str | os.PathLike[str]) -> None:
         )
 
 
+def no_looks(path: os.PathLike[str]) -> NoReturn:
+    """Say that there is nothing to read in a ``log_dir``."""
+    fail(
+        "No look was written there.",
+        expected="the `log_dir` of a SensitivityCallback that has looked at least once",
+        received=f"no event file with a look in {os.fspath(path)!r}",
+        fix="pass the folder that was given to SensitivityCallback(log_dir=...), not the one inside it",
+        error=FileNotFoundError,
+    )
+
+
 # --- the model ------------------------------------------------------------------------------------------------------
 
 

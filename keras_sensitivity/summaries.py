@@ -1,14 +1,16 @@
-"""`Importance` and `Explanation` -> TensorBoard event files, readable by stock TensorBoard."""
+"""`Importance` and `Explanation` -> TensorBoard event files, readable by stock TensorBoard; trajectories back."""
 
 from __future__ import annotations
 
 import functools
 import io
 import os
+import pathlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from keras_sensitivity import _checks, plots
@@ -17,13 +19,17 @@ if TYPE_CHECKING:
     from keras_sensitivity.explanation import Explanation
     from keras_sensitivity.importance import Importance
 
-__all__ = ["SummaryWriter", "write_explanation"]
+__all__ = ["SummaryWriter", "load_trajectory", "write_explanation"]
 
 # Thousands of scalar tags freeze TensorBoard.
 MOST_FEATURES = 20
 
 # A run of its own, so that keras.callbacks.TensorBoard may write to the same log_dir.
 RUN = "sensitivity"
+
+# What `load_trajectory` reads back, of all features and to the last bit; no tab shows it.
+NAMES, IMPORTANCES = "trajectory/features", "trajectory/importances"
+UNSHOWN = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "keras_sensitivity"})
 
 # Explanations are no part of a training run.
 EXPLANATIONS_RUN = "explanations"
@@ -48,7 +54,8 @@ class SummaryWriter:
     - with a time axis, scalars ``lag/<lag>`` for the 20 most important lags, percent, and images ``lags``, the
       profile, and ``lags_and_features``, a heat map;
     - for images as inputs, an image ``map``: the importance of each pixel;
-    - a text ``ranking_table``: the same in numbers.
+    - a text ``ranking_table``: the same in numbers;
+    - the importances of all features for `load_trajectory`, with their names at the first look.
 
     Raises:
         OSError: If no file can be written there.
@@ -58,6 +65,7 @@ class SummaryWriter:
         folder = os.path.join(log_dir, RUN)
         _checks.folder(folder)
         self._writer = tf.summary.create_file_writer(folder)
+        self._is_named = False
 
     def write(self, importance: Importance, epoch: int, scalars: Mapping[str, float]) -> None:
         """Write one look, and flush it to the disk; NaN scalars are left out."""
@@ -85,11 +93,63 @@ class SummaryWriter:
             if importance.map is not None:
                 _image("map", functools.partial(plots.image_map, importance), 4.0)
             tf.summary.text("ranking_table", _markdown(importance))
+            if not self._is_named:
+                tf.summary.write(NAMES, list(importance.features.index), metadata=UNSHOWN)
+                self._is_named = True
+            tf.summary.write(IMPORTANCES, importance.features.to_numpy(), metadata=UNSHOWN)
         self._writer.flush()
 
     def close(self) -> None:
         """Close the file."""
         self._writer.close()
+
+
+def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
+    """The trajectory that a `SensitivityCallback` wrote to its ``log_dir``, also of a fit that crashed or still runs.
+
+    Of several fits that wrote there, one that went on (``initial_epoch``) continues the one before from its first
+    epoch on; one that began anew replaces it.
+
+    Args:
+        log_dir: The callback's ``log_dir``.
+
+    Returns:
+        `SensitivityCallback.trajectory`: importances over epochs, index epoch (from 0), columns features, percent.
+
+    Raises:
+        FileNotFoundError: If no look was written there.
+
+    Example:
+
+    >>> import keras, numpy as np, tempfile
+    >>> import keras_sensitivity as ks
+    >>> x = np.random.default_rng(0).normal(size=(100, 3))
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    >>> model.compile("adam", "mse")
+    >>> with tempfile.TemporaryDirectory() as log_dir:
+    ...     watch = ks.SensitivityCallback(x, log_dir=log_dir)
+    ...     history = model.fit(x, x[:, 0], epochs=2, callbacks=[watch], verbose=0)
+    ...     loaded = ks.load_trajectory(log_dir)
+    >>> loaded.equals(watch.trajectory)
+    True
+    """
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.util.tensor_util import make_ndarray
+
+    folder = pathlib.Path(log_dir, RUN)
+    names: list[str] = []
+    looks: dict[int, pd.Series[float]] = {}
+    for path in sorted(folder.glob("events.out.tfevents.*")):  # the names begin with the time
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                if value.tag == NAMES:
+                    names = [name.decode() for name in make_ndarray(value.tensor)]
+                elif value.tag == IMPORTANCES:
+                    looks = {epoch: look for epoch, look in looks.items() if epoch < event.step}
+                    looks[event.step] = pd.Series(make_ndarray(value.tensor), names)
+    if not looks:
+        _checks.no_looks(folder)
+    return pd.DataFrame(list(looks.values()), pd.Index(list(looks), name="epoch", dtype="int64"))
 
 
 def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str]) -> None:

@@ -171,3 +171,58 @@ def test_the_map_of_images_is_written(rng, tmp_path):
     x = rng.normal(size=(20, 4, 4, 1))
     model.fit(x, x[:, 0, 0], epochs=1, callbacks=[ks.SensitivityCallback(x, log_dir=tmp_path)], verbose=0)
     assert plugin(read(tmp_path / "sensitivity"), "map") == "images"
+
+
+def test_the_trajectory_is_read_back_to_the_last_bit(tmp_path):
+    x = pd.DataFrame(zoo.rows(), columns=["a", "ü", "c|d", "e/f", "g"])
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path, every_n_epochs=2)
+    fit([watch, keras.callbacks.TensorBoard(tmp_path)], x, epochs=4)
+    pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path), watch.trajectory, check_exact=True)
+
+
+def test_all_features_are_read_back(rng, tmp_path):
+    watch = ks.SensitivityCallback(rng.normal(size=(50, 64)), log_dir=tmp_path)
+    fit([watch], watch.x, epochs=1)
+    assert ks.load_trajectory(str(tmp_path)).shape == (1, 64)
+
+
+class Crash(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
+def test_the_trajectory_of_a_crashed_fit_is_read_back_and_continued(tmp_path):
+    x = zoo.rows()
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        fit([watch, Crash()], x)
+    loaded = ks.load_trajectory(tmp_path)
+    assert list(loaded.index) == [0, 1]
+    pd.testing.assert_frame_equal(loaded, watch.trajectory)
+
+    model = keras.Sequential([keras.Input((x.shape[1],)), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(x, x[:, :1], initial_epoch=1, epochs=3, callbacks=[watch], verbose=0)
+    continued = ks.load_trajectory(tmp_path)
+    assert list(continued.index) == [0, 1, 2]
+    pd.testing.assert_frame_equal(continued, watch.trajectory)
+
+    again = ks.SensitivityCallback(x, log_dir=tmp_path)
+    fit([again], x, epochs=1)
+    pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path), again.trajectory)
+
+
+def test_a_look_that_was_cut_off_is_left_out(tmp_path):
+    x = zoo.rows()
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path)
+    fit([watch], x)
+    (path,) = (tmp_path / "sensitivity").iterdir()
+    path.write_bytes(path.read_bytes()[:-5])
+    pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path), watch.trajectory[:2])
+
+
+def test_where_no_look_was_written(tmp_path):
+    fit([keras.callbacks.TensorBoard(tmp_path)], zoo.rows(), epochs=1)
+    with pytest.raises(FileNotFoundError, match=r"No look was written there(.|\n)*sensitivity(.|\n)*log_dir"):
+        ks.load_trajectory(tmp_path)
