@@ -108,7 +108,7 @@ def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
     """The trajectory that a `SensitivityCallback` wrote to its ``log_dir``, also of a fit that crashed or still runs.
 
     Of several fits that wrote there, one that went on (``initial_epoch``) continues the one before from its first
-    epoch on; one that began anew replaces it.
+    look on; one that began anew replaces it.
 
     Args:
         log_dir: The callback's ``log_dir``.
@@ -145,7 +145,8 @@ def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
                 if value.tag == NAMES:
                     names = [name.decode() for name in make_ndarray(value.tensor)]
                 elif value.tag == IMPORTANCES:
-                    looks = {epoch: look for epoch, look in looks.items() if epoch < event.step}
+                    while looks and next(reversed(looks)) >= event.step:
+                        looks.popitem()
                     looks[event.step] = pd.Series(make_ndarray(value.tensor), names)
     if not looks:
         _checks.no_looks(folder)
