@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import zoo
+from crash import Crash
 
 import keras_sensitivity as ks
 
@@ -364,19 +365,6 @@ def test_irrelevant_features_die_and_a_data_shift_revives_one(rng, capsys):
     printed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Epoch")]
     assert len(printed) == len(watch.events) == 5
     assert sum("'e' revived" in line for line in printed) == 1
-
-
-class Crash(keras.callbacks.Callback):
-    """Stops the first fit as a power cut would."""
-
-    def __init__(self, epoch):
-        super().__init__()
-        self.epoch = epoch
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == self.epoch:
-            self.epoch = None
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("crash_at", [2, 6])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import zoo
+from crash import Crash
 from matplotlib import image as pictures
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
@@ -186,17 +187,11 @@ def test_all_features_are_read_back(rng, tmp_path):
     assert ks.load_trajectory(str(tmp_path)).shape == (1, 64)
 
 
-class Crash(keras.callbacks.Callback):
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 2:
-            raise KeyboardInterrupt
-
-
 def test_the_trajectory_of_a_crashed_fit_is_read_back_and_continued(tmp_path):
     x = zoo.rows()
     watch = ks.SensitivityCallback(x, log_dir=tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        fit([watch, Crash()], x)
+        fit([watch, Crash(2)], x)
     loaded = ks.load_trajectory(tmp_path)
     assert list(loaded.index) == [0, 1]
     pd.testing.assert_frame_equal(loaded, watch.trajectory)
