@@ -10,9 +10,6 @@ READY := $(VENV)/.ready
 export KERAS_BACKEND := tensorflow
 export MPLBACKEND ?= Agg
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-# What the documents show of runs/.
-PICTURES := demo/simulation digits/digits dead_features/dead_features bike_demand/bike_demand mixed_inputs/mixed_inputs
-
 # The theme's notice of its successor.
 export NO_MKDOCS_2_WARNING := 1
 
@@ -94,6 +91,9 @@ benchmark: $(READY) ## Run every script in benchmarks/
 clean: ## Remove caches and builds; .venv and runs stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# What the documents show of runs/.
+PICTURES := demo/simulation digits/digits dead_features/dead_features bike_demand/bike_demand mixed_inputs/mixed_inputs
 
 # A folder's scripts, one after the other; a leading underscore marks a module that they share.
 run-all = set -e; for script in $(sort $(wildcard $(1)/[!_]*.py)); do \
