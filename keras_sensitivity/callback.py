@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import functools
 import math
 import os
+import sys
+import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
 import pandas as pd
 
-from keras_sensitivity import _checks
-from keras_sensitivity._run import check_arguments
+from keras_sensitivity import errors
 from keras_sensitivity.dead_features import DeadFeatureMonitor, DeathRecord, Event
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.measurement import Measurement
-from keras_sensitivity.summaries import SummaryWriter
+from keras_sensitivity.networks.choice import network_of
+from keras_sensitivity.networks.network import Network
+from keras_sensitivity.plan import Options
+from keras_sensitivity.records.looks import LookWriter
+from keras_sensitivity.rows.randomness import untouched_randomness
+from keras_sensitivity.rows.rows import Rows, read
+from keras_sensitivity.rows.streams import can_be_read_again, is_stream
 
 __all__ = ["SensitivityCallback"]
 
@@ -31,7 +37,21 @@ class _Live(NamedTuple):
     """What exists only while a fit runs, and is never copied or pickled."""
 
     measurement: Measurement
-    writer: SummaryWriter | None
+    writer: LookWriter | None
+
+
+class _KeptRows(NamedTuple):
+    """The rows of a stream that were measured first, and are measured again in the next fit.
+
+    Attributes:
+        stream: What they were read from.
+        x: The rows.
+        weights: Of the rows; None where all weigh 1.
+    """
+
+    stream: Any
+    x: Any
+    weights: Any
 
 
 class SensitivityCallback(keras.callbacks.Callback):
@@ -104,10 +124,10 @@ class SensitivityCallback(keras.callbacks.Callback):
         verbose: int = 0,
     ) -> None:
         super().__init__()
-        check_arguments(definition=definition, num_samples=num_samples, batch_size=batch_size, jit_compile=jit_compile)
-        _checks.whole_number("every_n_epochs", every_n_epochs)
+        Options(feature_names, groups, exclude, batch_size, jit_compile).check(definition, num_samples)
+        errors.check_whole_number("every_n_epochs", every_n_epochs)
         if dead_feature_monitor is not None:
-            _checks.instance(
+            errors.check_instance(
                 "dead_feature_monitor", dead_feature_monitor, DeadFeatureMonitor, "pass DeadFeatureMonitor(...) or None"
             )
         self.x = x
@@ -125,6 +145,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         self._looks: dict[int, Importance] = {}
         self._record = DeathRecord()
         self._live: _Live | None = None
+        self._kept_rows: _KeptRows | None = None
         self._last_epoch: int | None = None
 
     # --- what the user reads ----------------------------------------------------------------------------------------
@@ -194,21 +215,15 @@ class SensitivityCallback(keras.callbacks.Callback):
     # --- when Keras calls -------------------------------------------------------------------------------------------
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Check everything and compile, so that what can fail does so before the first training step."""
+        """Check everything, compile and run a first batch, so that what can fail does so before the first step."""
         self._live = self._last_epoch = None
-        measurement = Measurement(
-            self.model,
-            self.x,
-            feature_names=self.feature_names,
-            groups=self.groups,
-            exclude=self.exclude,
-            definition=self.definition,
-            num_samples=self.num_samples,
-            batch_size=self.batch_size,
-            jit_compile=self.jit_compile,
-        )
-        measurement.rehearse()
-        self._live = _Live(measurement, None if self.log_dir is None else SummaryWriter(self.log_dir))
+        _refuse_shared_generator(self.x)
+        options = Options(self.feature_names, self.groups, self.exclude, self.batch_size, self.jit_compile)
+        with untouched_randomness():
+            network = network_of(self.model)
+            rows = self._rows(network)
+            measurement = Measurement(network, rows, definition=self.definition, options=options)
+        self._live = _Live(measurement, None if self.log_dir is None else LookWriter(self.log_dir))
         self._say(1, f"SensitivityCallback: {measurement.description}")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -232,6 +247,19 @@ class SensitivityCallback(keras.callbacks.Callback):
             self._look(self._last_epoch)
         self._switch_off()
 
+    def _rows(self, network: Network) -> Rows:
+        """The rows to measure; of a stream those of the first fit, which a second fit could not read again."""
+        if not is_stream(self.x):
+            return read(self.x, network, num_samples=self.num_samples)
+        if self._kept_rows is not None and self._kept_rows.stream is self.x:
+            return read(self._kept_rows.x, network, weights=self._kept_rows.weights)
+        if self.num_samples is None and not can_be_read_again(self.x):
+            errors.refuse_one_shot(type(self.x).__name__)
+        rows = read(self.x, network, num_samples=self.num_samples)
+        if self.num_samples is not None:
+            self._kept_rows = _KeptRows(self.x, rows.inputs.pack(rows.first.leaves), rows.first.weights)
+        return rows
+
     # --- a look -----------------------------------------------------------------------------------------------------
 
     def _look(self, epoch: int) -> dict[str, float]:
@@ -239,32 +267,38 @@ class SensitivityCallback(keras.callbacks.Callback):
         if self._live is None:
             return {}
         try:
-            importance = self._live.measurement.look()
-            scalars = self._remember(epoch, importance)
+            with untouched_randomness():
+                self._live.measurement.renew()
+                importance = self._live.measurement.look()
+            record = self._judged(epoch, importance)
+            scalars = self._scalars(importance, record)
             if self._live.writer is not None:
                 self._live.writer.write(importance, epoch, scalars)
         except Exception as error:  # noqa: BLE001  (a fit of days must not end because of a picture)
             self._switch_off()
-            _checks.switched_off(epoch, error)
+            errors.warn_switched_off(epoch, error)
             return {}
+        events = record.events[len(self._record.events) :]
+        self._looks[epoch], self._record = importance, record
+        for event in events:
+            self._say(1, f"\n{self.dead_feature_monitor.describe(event)}")  # type: ignore[union-attr]
         if self.verbose > 1:
             leading = ", ".join(f"{name} {share:.1f} %" for name, share in importance.features.nlargest(5).items())
             self._say(2, f"\nEpoch {epoch + 1}: most important: {leading}")
         return scalars
 
-    def _remember(self, epoch: int, importance: Importance) -> dict[str, float]:
-        previous = self.importance
-        shift = math.nan
+    def _judged(self, epoch: int, importance: Importance) -> DeathRecord:
+        """The record of deaths after a look."""
+        monitor = self.dead_feature_monitor
+        return self._record if monitor is None else monitor.update(self._record, epoch, importance)
+
+    def _scalars(self, importance: Importance, record: DeathRecord) -> dict[str, float]:
+        """What a look adds to the logs."""
+        previous, shift = self.importance, math.nan
         if previous is not None:
             shift = float((importance.features - previous.features).abs().sum() / 2)
-        self._looks[epoch] = importance
-        if self.dead_feature_monitor is None:
-            return {SHIFT_KEY: shift}
-        known = len(self._record.events)
-        self._record = self.dead_feature_monitor.update(self._record, epoch, importance)
-        for event in self._record.events[known:]:
-            self._say(1, f"\n{self.dead_feature_monitor.describe(event)}")
-        return {DEAD_KEY: float(len(self._record.dead)), SHIFT_KEY: shift}
+        dead = math.nan if self.dead_feature_monitor is None else float(len(record.dead))
+        return {DEAD_KEY: dead, SHIFT_KEY: shift}
 
     def _forget(self, first_epoch: int) -> None:
         """Drop the looks and events from ``first_epoch`` on; a resumed fit on the same features keeps the earlier."""
@@ -275,11 +309,8 @@ class SensitivityCallback(keras.callbacks.Callback):
             if epoch < first_epoch and tuple(look.features.index) == names
         }
         self._record = DeathRecord()
-        if self.dead_feature_monitor is not None:
-            update = self.dead_feature_monitor.update
-            self._record = functools.reduce(
-                lambda record, look: update(record, *look), self._looks.items(), self._record
-            )
+        for epoch, look in self._looks.items():
+            self._record = self._judged(epoch, look)
 
     def _switch_off(self) -> None:
         """Close the files and let go of the model; until the next fit every look is skipped."""
@@ -303,5 +334,19 @@ class SensitivityCallback(keras.callbacks.Callback):
         duplicate = type(self).__new__(type(self))
         memo[id(self)] = duplicate
         memo[id(self.x)] = self.x
+        memo[id(self._kept_rows)] = self._kept_rows
         duplicate.__dict__.update(copy.deepcopy(self.__getstate__(), memo))
         return duplicate
+
+
+def _refuse_shared_generator(x: Any) -> None:
+    """Refuse a generator that the fit that is about to begin was given, too; what one reads the other misses."""
+    if can_be_read_again(x):
+        return
+    frame: types.FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name == "fit":
+            for name, what in (("x", "the training data"), ("validation_data", "the validation data")):
+                if frame.f_locals.get(name) is x:
+                    errors.refuse_shared_generator(what)
+        frame = frame.f_back

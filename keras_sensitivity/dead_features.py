@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from keras_sensitivity import _checks
+from keras_sensitivity import errors
 from keras_sensitivity.importance import Importance
 
 __all__ = ["DeadFeatureMonitor", "DeathRecord", "Event"]
@@ -58,8 +58,8 @@ class DeadFeatureMonitor:
     patience: int = 3
 
     def __post_init__(self) -> None:
-        _checks.threshold(self.threshold)
-        _checks.whole_number("patience", self.patience)
+        errors.check_threshold(self.threshold)
+        errors.check_whole_number("patience", self.patience)
 
     def threshold_of(self, importance: Importance) -> float:
         """The threshold at one look, percent; with probes, that of features of one column."""

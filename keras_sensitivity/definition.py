@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from keras_sensitivity import _checks
+from keras_sensitivity import errors
 
 __all__ = ["PAPER", "Definition"]
 
@@ -53,11 +53,11 @@ class Definition:
     mode: Literal["auto", "static", "many-to-one", "many-to-many"] = "auto"
 
     def __post_init__(self) -> None:
-        _checks.output_argument(self.output)
-        _checks.one_of("logits", self.logits, (False, True))
-        _checks.one_of("lags", self.lags, ("all", "current"))
-        _checks.scale_argument(self.scale)
-        _checks.one_of("mode", self.mode, ("auto", "static", "many-to-one", "many-to-many"))
+        errors.check_output_argument(self.output)
+        errors.check_one_of("logits", self.logits, (False, True))
+        errors.check_one_of("lags", self.lags, ("all", "current"))
+        errors.check_scale_argument(self.scale)
+        errors.check_one_of("mode", self.mode, ("auto", "static", "many-to-one", "many-to-many"))
         if isinstance(self.output, np.integer):
             object.__setattr__(self, "output", int(self.output))
         if not isinstance(self.scale, str) and self.scale is not None:

@@ -1,150 +1,31 @@
-"""`explain`: which features drove one prediction, and the mixin that makes it a method of a model."""
+"""`Explanation`: keeps the derivatives at single rows, and derives from them which features drove each prediction."""
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import pandas as pd
-import tensorflow as tf
 
-from keras_sensitivity import _checks
-from keras_sensitivity._data import Rows, as_array, columns_of
-from keras_sensitivity._features import Block, Features, image_shape
-from keras_sensitivity._gradients import Derivatives, InputMoments, RowGradients
-from keras_sensitivity._run import Run
-from keras_sensitivity._streams import can_be_read_again, is_endless, is_stream
+from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
-from keras_sensitivity.importance import scale_of, shares
-from keras_sensitivity.measurement import measure
-from keras_sensitivity.moments import Moments
-from keras_sensitivity.summaries import write_explanation
+from keras_sensitivity.features import Block, Features, image_shape
+from keras_sensitivity.networks.inputs import Inputs
+from keras_sensitivity.networks.network import Batch, Derivatives
+from keras_sensitivity.rows.arrays import as_array, columns_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ExplainMixin", "Explanation", "explain"]
+__all__ = ["Explanation"]
 
 Array = np.ndarray[Any, Any]
 
 # Samples whose derivatives are scaled at one time.
 BLOCK = 1024
-
-
-def explain(
-    model: keras.Model,
-    x: Any,
-    *,
-    background: Any = None,
-    feature_names: Sequence[str] | None = None,
-    groups: Mapping[str, Sequence[str]] | None = None,
-    exclude: Sequence[str] = (),
-    definition: Definition = Definition(),
-    batch_size: int | None = None,
-    log_dir: str | os.PathLike[str] | None = None,
-    jit_compile: bool | Literal["auto"] = "auto",
-    verbose: int = 0,
-) -> Explanation:
-    """Explain single predictions: how much each feature moves the output near each row of x.
-
-    Args:
-        model: A built Keras model. It is not changed.
-        x: The rows to explain, of the shapes that `measure` takes; one row is ``x[:1]``.
-        background: Rows like x, such as the training data, that give the standard deviations for ``scale="std"``.
-            None: those of x itself; a single row has none, so that ``scale`` becomes None, with a warning.
-        feature_names: As in `measure`.
-        groups: As in `measure`; the share of a group adds the squares of its columns.
-        exclude: As in `measure`.
-        definition: What is differentiated, and how it is scaled. Many-to-many models: the newest output step.
-        log_dir: A folder: write TensorBoard pictures and tables of the first 50 rows to ``log_dir/explanations``.
-        batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
-        jit_compile: As in `measure`.
-        verbose: 0: silent. 1: a progress bar, and which compiler was chosen and why.
-
-    Returns:
-        The `Explanation`: percentages that sum to 100 in each row.
-
-    Raises:
-        ValueError, TypeError, FloatingPointError, MemoryError, RuntimeError: As `measure`.
-        OSError: If ``log_dir`` cannot be written.
-
-    Example:
-
-    >>> import keras, numpy as np, pandas as pd
-    >>> import keras_sensitivity as ks
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    >>> model.set_weights([np.array([[2.0], [-1.0]]), np.zeros(1)])
-    >>> train = pd.DataFrame({"income": [0.0, 1.0], "age": [0.0, 2.0]})
-    >>> explanation = ks.explain(model, train[:1], background=train)
-    >>> explanation.features.round(1)  # (2 * std 0.5)**2 : (-1 * std 1)**2
-       income   age
-    0    50.0  50.0
-    >>> explanation.signs
-       income  age
-    0     1.0 -1.0
-    """
-    if log_dir is not None:
-        _checks.folder(log_dir)
-    options: dict[str, Any] = {
-        "feature_names": feature_names,
-        "groups": groups,
-        "exclude": exclude,
-        "batch_size": batch_size,
-        "jit_compile": jit_compile,
-    }
-    if is_stream(x) and is_endless(x):
-        _checks.endless()
-    kept = sys.maxsize if is_stream(x) else None  # the rows are a part of the result
-    run = Run(RowGradients, model, x, definition=definition, num_samples=kept, **options)
-    if definition.scale == "std" and background is None and run.rows.num_rows == 1:
-        definition = dataclasses.replace(definition, scale=None)
-        _checks.single_row()
-    if verbose:
-        print(f"keras_sensitivity: {run.description}", flush=True)
-    inputs = None
-    if definition.scale == "std":
-        if background is not None:
-            _checks.same_columns("background", columns_of(background), columns_of(x))
-        elif not can_be_read_again(x):
-            x = run.rows.inputs.pack(run.rows.entries)
-        seen = Run(InputMoments, model, x if background is None else background, definition=definition, **options)
-        inputs = functools.reduce(Moments.merge, seen.results()).pool(axis=0)
-    explanation = Explanation(
-        _collected(run, progress=bool(verbose)),
-        run.rows,
-        blocks=run.blocks,
-        features=run.features,
-        units=run.traced.units,
-        scale=scale_of(definition, inputs, run.features),
-        definition=definition,
-        frame=x if isinstance(x, pd.DataFrame) else None,
-    )
-    explanation._warn_of_zeros()
-    if log_dir is not None:
-        write_explanation(explanation, log_dir)
-    return explanation
-
-
-def _collected(run: Run, progress: bool) -> Derivatives:
-    """The derivatives of all rows, without those that only fill up the last batch."""
-    count, start = run.rows.num_rows, 0
-    every: Derivatives | None = None
-    assert count is not None
-    for batch in run.results(progress):
-        if every is None:
-            every = tf.nest.map_structure(lambda part: np.empty((count, *part.shape[1:]), part.dtype), batch)
-        for whole, part in zip(tf.nest.flatten(every), tf.nest.flatten(batch), strict=True):
-            whole[start : start + len(part)] = part[: count - start]
-        start += len(batch.predictions)
-    assert every is not None
-    return every
 
 
 class Explanation:
@@ -171,6 +52,7 @@ class Explanation:
         predictions: What was differentiated, shape (num_samples, num_units).
         units: Names of the units, shape (num_units,).
         definition: The `Definition` it was made with.
+        scale: What multiplies the derivatives of each entry, shape (num_entries,).
 
     Example:
 
@@ -190,8 +72,9 @@ class Explanation:
     def __init__(
         self,
         derivatives: Derivatives,
-        rows: Rows,
         *,
+        inputs: Inputs,
+        leaves: Batch,
         blocks: Sequence[Block],
         features: Features,
         units: tuple[str, ...],
@@ -203,12 +86,12 @@ class Explanation:
         self.units = units
         self.definition = definition
         self._derivatives = derivatives
-        self._inputs = rows.inputs
-        self._leaves = rows.entries
+        self._inputs = inputs
+        self._leaves = leaves
         self._blocks = blocks
         self._features = features
         self._num_lags = max((block.num_lags for block in blocks if block.num_lags is not None), default=None)
-        self._scale = scale
+        self.scale = scale
         self._index = pd.RangeIndex(len(self), name="sample") if frame is None else frame.index
         self._columns = columns_of(frame)
 
@@ -258,7 +141,7 @@ class Explanation:
 
         The index is that of x, if x is a DataFrame.
         """
-        return pd.DataFrame(shares(self._squares), index=self._index, columns=list(self._features.names))
+        return pd.DataFrame(shares.percent(self._squares), index=self._index, columns=list(self._features.names))
 
     @property
     def lags(self) -> pd.DataFrame | None:
@@ -270,7 +153,7 @@ class Explanation:
             return None
         columns = pd.RangeIndex(self._num_lags, name="lag")
         sequences = self._by_lag[:, :, ~self._features.are_static]
-        return pd.DataFrame(shares(sequences.sum(axis=2)), index=self._index, columns=columns)
+        return pd.DataFrame(shares.percent(sequences.sum(axis=2)), index=self._index, columns=columns)
 
     def by_lag(self, sample: int = 0) -> pd.DataFrame | None:
         """The r[k, f] of one sample, shape (num_lags, num_features), in output (per input for ``scale=None``).
@@ -290,7 +173,7 @@ class Explanation:
         >>> ks.explain(model, x, definition=ks.PAPER).by_lag(sample=2).shape
         (4, 2)
         """
-        _checks.sample(sample, len(self))
+        errors.check_sample(sample, len(self))
         if self._num_lags is None:
             return None
         sizes = np.where(self._features.are_static, np.nan, self._by_lag[sample])
@@ -339,7 +222,7 @@ class Explanation:
         if shape is None:
             return None
         entries = np.sqrt(self._entry_squares).mean(axis=1) ** 2
-        return shares(entries).reshape(-1, *shape)
+        return shares.percent(entries).reshape(-1, *shape)
 
     @property
     def signs(self) -> pd.DataFrame:
@@ -379,11 +262,11 @@ class Explanation:
             self._blocks, self._derivatives.gradients, self._derivatives.values, strict=True
         ):
             if not block.is_number:
-                _checks.codes_near(block.source or "x")
+                errors.refuse_codes_near(block.source or "x")
             columns, others = near[block.sources[0]]
-            _checks.same_columns("x_near", columns, self._columns)
+            errors.check_same_columns("x_near", columns, self._columns)
             others = others[:, None] if others.ndim + 1 == values.ndim == 2 and values.shape[1] == 1 else others
-            _checks.near(others.shape, values.shape)
+            errors.check_near(others.shape, values.shape)
             moves = (others - values).reshape(-1, 1, values[0].size)
             slopes = gradients.reshape(len(self), len(self.units), -1)
             approximation = approximation + (slopes * moves).sum(axis=2)
@@ -404,7 +287,7 @@ class Explanation:
         >>> explanation.units, explanation.of_unit(1).units
         (('0', '1', '2'), ('1',))
         """
-        position = _checks.member("unit", unit, self.units)
+        position = errors.check_member("unit", unit, self.units)
         chosen = copy.copy(self)
         for name, attribute in vars(Explanation).items():
             if isinstance(attribute, functools.cached_property):
@@ -443,7 +326,7 @@ class Explanation:
         """
         from keras_sensitivity import plots
 
-        _checks.sample(sample, len(self))
+        errors.check_sample(sample, len(self))
         one = self if unit is None else self.of_unit(unit)
         draw: Callable[..., Axes] = plots.local_bars if self._num_lags is None else plots.local_heat_map
         if image_shape(self._blocks) is not None:
@@ -462,12 +345,12 @@ class Explanation:
             by_lag = np.take_along_axis(g, steps[samples][:, None, :, None], axis=2)
             by_lag = by_lag * valid[samples][:, None, :, None]
             parts.append(np.pad(by_lag, ((0, 0), (0, 0), (0, most - by_lag.shape[2]), (0, 0))))
-        return np.asarray(np.concatenate(parts, axis=3) * self._scale)
+        return np.asarray(np.concatenate(parts, axis=3) * self.scale)
 
     @functools.cached_property
     def _entry_squares(self) -> Array:
         """Sum over u of (s[j] * g[u, k, j])**2, shape (num_samples, num_lags, num_entries); a block at a time."""
-        squares = np.empty((len(self), self._num_lags or 1, len(self._scale)))
+        squares = np.empty((len(self), self._num_lags or 1, len(self.scale)))
         for start in range(0, len(self), BLOCK):
             block = slice(start, start + BLOCK)
             squares[block] = np.square(self._scaled(block)).sum(axis=1)
@@ -485,57 +368,28 @@ class Explanation:
         return signs
 
     @functools.cached_property
-    def _num_reached(self) -> Array:
-        """How many lags each row has of each feature, shape (num_samples, num_features)."""
-        counts = [
-            np.tile(valid.sum(axis=1, keepdims=True), block.num_entries)
-            for block, valid in zip(self._blocks, self._derivatives.valid, strict=True)
-        ]
-        entries = np.concatenate(counts, axis=1).astype(float)
-        return np.maximum(self._features.sum(entries) / self._features.sum(np.ones_like(entries)), 1.0)
+    def _reached(self) -> Array:
+        """Whether each row has each lag of each entry, shape (num_samples, num_lags, num_entries)."""
+        most = self._num_lags or 1
+        return np.concatenate(
+            [
+                np.pad(
+                    np.repeat(valid[:, :, None], block.num_entries, axis=2),
+                    ((0, 0), (0, most - valid.shape[1]), (0, 0)),
+                )
+                for block, valid in zip(self._blocks, self._derivatives.valid, strict=True)
+            ],
+            axis=2,
+        )
 
     @functools.cached_property
     def _by_lag(self) -> Array:
         """The r[k, f] of the class docstring, shape (num_samples, num_lags, num_features)."""
-        return np.sqrt(self._features.sum(self._entry_squares))
+        return shares.rms_by_lag(self._entry_squares, self._features)
 
     @functools.cached_property
     def _squares(self) -> Array:
         """The q[f]**2 of the class docstring, shape (num_samples, num_features)."""
-        by_lag = self._by_lag
-        q = by_lag.sum(axis=1) / self._num_reached if self.definition.lags == "all" else by_lag[:, 0]
-        return np.asarray(q**2)
-
-    def _warn_of_zeros(self) -> None:
-        """Warn, once, of rows without any share."""
-        empty = np.flatnonzero(~self._squares.any(axis=1))
-        if len(empty) and not self._scale.any():
-            _checks.constant()
-        elif len(empty):
-            _checks.flat_rows(empty.tolist(), len(self))
-
-
-class ExplainMixin:
-    """Makes `explain` and `measure` methods of a model class.
-
-    It stands before `keras.Model` among the bases and has no ``__init__``, so it works with Sequential, functional and
-    subclassed models, and is kept when they are saved, loaded and copied. A model whose class is not yours is passed to
-    the functions instead, ``ks.explain(model, x)``; so is a clone of a Sequential model, which Keras makes a plain one.
-
-    Example:
-
-    >>> import keras, numpy as np
-    >>> import keras_sensitivity as ks
-    >>> @keras.saving.register_keras_serializable(package="docs")
-    ... class Forecaster(ks.ExplainMixin, keras.Model):
-    ...     pass
-    >>> inputs = keras.Input((2,))
-    >>> model = Forecaster(inputs, keras.layers.Dense(1)(inputs))
-    >>> model.explain(np.eye(2)).features.sum(axis=1).round(3).tolist()
-    [100.0, 100.0]
-    >>> model.measure(np.eye(2)).num_samples
-    2
-    """
-
-    explain = explain
-    measure = measure
+        newest_alone = self.definition.lags == "current"
+        weights = shares.lag_weights(self._reached, self._features, newest_alone=newest_alone)
+        return shares.numerators(self._by_lag, weights) ** 2

@@ -1,4 +1,4 @@
-"""`Importance`: keeps the moments of a look, derives everything else. The formulas stand here, once."""
+"""`Importance`: keeps a look, and derives from it whatever is asked for."""
 
 from __future__ import annotations
 
@@ -7,26 +7,28 @@ import functools
 import json
 import math
 import os
+import zipfile
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import scipy.special
 
-from keras_sensitivity import _checks
-from keras_sensitivity._features import Features
+from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
-from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
+from keras_sensitivity.features import Features
+from keras_sensitivity.look import FORMAT, Look
+from keras_sensitivity.moments import Moments
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Importance", "scale_of", "shares"]
+__all__ = ["Importance"]
 
 Array = np.ndarray[Any, Any]
 
-# The upper end of the noise band is at most this many times the largest probe.
-MOST_OVER_PROBES = 2.0
+# What reading a file raises that is no archive, or not a whole one.
+UNREADABLE = (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
 class Importance:
@@ -51,7 +53,6 @@ class Importance:
 
     Attributes:
         definition: The `Definition` it was measured with.
-        num_samples: Rows that were measured.
 
     Example:
 
@@ -67,7 +68,7 @@ class Importance:
 
     def __init__(
         self,
-        moments: LookMoments,
+        look: Look,
         *,
         features: Features,
         image_shape: tuple[int, ...] | None,
@@ -75,13 +76,17 @@ class Importance:
         units: tuple[str, ...],
         definition: Definition,
     ) -> None:
-        self._moments = moments
+        self._look = look
         self._features = features
         self._image_shape = image_shape
         self._num_lags = num_lags
         self._units = units
         self.definition = definition
-        self.num_samples = moments.num_samples
+
+    @property
+    def num_samples(self) -> int:
+        """Rows that were measured."""
+        return int(self._look["samples"].total)
 
     def __repr__(self) -> str:
         leading = ", ".join(f"{name} {share:.1f} %" for name, share in self.features.nlargest(3).items())
@@ -100,7 +105,7 @@ class Importance:
     @property
     def features(self) -> pd.Series[float]:
         """Importance of each feature (lambda), percent, shape (num_features,), in the model's order; sums to 100."""
-        return pd.Series(shares(self._rms), index=self._names, name="importance")
+        return pd.Series(shares.percent(self._rms), index=self._names, name="importance")
 
     @property
     def lags(self) -> pd.Series[float] | None:
@@ -108,7 +113,7 @@ class Importance:
         if self._num_lags is None:
             return None
         sequences = self._rms_by_lag[:, ~self._features.are_static]
-        return pd.Series(shares(sequences.sum(axis=1)), index=self._lag_index, name="importance")
+        return pd.Series(shares.percent(sequences.sum(axis=1)), index=self._lag_index, name="importance")
 
     @property
     def by_lag(self) -> pd.DataFrame | None:
@@ -129,8 +134,8 @@ class Importance:
         """
         if self._image_shape is None:
             return None
-        entries = (_means(self._reached) * np.sqrt(self._scaled.sum(axis=0))).sum(axis=0)
-        return shares(entries).reshape(self._image_shape)
+        entries = shares.numerators(np.sqrt(self._scaled.sum(axis=0)), shares.averages(self._reached))
+        return shares.percent(entries).reshape(self._image_shape)
 
     @property
     def usage(self) -> pd.Series[float]:
@@ -139,7 +144,7 @@ class Importance:
         This is what `DeadFeatureMonitor` judges: a feature that only an older lag or another output step uses has no
         share in the paper's lambda, and yet is not dead.
         """
-        return pd.Series(shares(self._used), index=self._names, name="usage")
+        return pd.Series(shares.percent(self._used), index=self._names, name="usage")
 
     @property
     def probes(self) -> pd.Series[float] | None:
@@ -166,29 +171,38 @@ class Importance:
         largest probe, since with a penalty that switches weights off some probes are 0 and the logarithms scatter
         without end. None without `NoiseProbes` in the model.
         """
-        if self._probes is None:
-            return None
-        logs = np.log(np.maximum(self._probes, np.finfo(float).tiny))
-        count, largest = len(logs), logs.max()
-        reach = scipy.special.stdtrit(count - 1, 0.99) * logs.std(ddof=1) * np.sqrt(1 + 1 / count)
-        lower, upper = logs.mean() - reach, min(logs.mean() + reach, largest + np.log(MOST_OVER_PROBES))
-        return float(np.exp(lower)), float(np.exp(upper))
+        return None if self._probes is None else shares.noise_band(self._probes)
 
     @property
     def num_noise_values(self) -> float:
         """About how many different rows the probes saw: of m rows the mean of a probe has the variance 1/m."""
-        noise = self._moments.noise
+        noise = self._look.get("noise")
         return math.inf if noise is None else float(1 / np.mean(noise.mean[0] ** 2))
+
+    @property
+    def flat_part(self) -> float:
+        """The part of the rows whose derivatives are all exactly 0."""
+        return float(self._look["flat"].total / max(1, self.num_samples))
+
+    @property
+    def outputs(self) -> pd.DataFrame:
+        """What was differentiated, at the newest output step: its ``mean`` and ``std``, one row a unit, in output.
+
+        Shape (num_units, 2).
+        """
+        outputs = self._look["outputs"]
+        columns = {"mean": outputs.mean, "std": np.sqrt(outputs.variance)}
+        return pd.DataFrame(columns, index=list(self._units))
 
     @property
     def by_output(self) -> pd.DataFrame:
         """Importances of each output unit alone, percent, shape (num_units, num_features); each row sums to 100."""
-        return pd.DataFrame(shares(self.rms_by_output.to_numpy()), index=list(self._units), columns=self._names)
+        return pd.DataFrame(shares.percent(self.rms_by_output.to_numpy()), index=list(self._units), columns=self._names)
 
     @property
     def rms_by_output(self) -> pd.DataFrame:
         """Rms of each output unit and feature, scaled, shape (num_units, num_features): output (per input)."""
-        rms = np.stack([self._rms_of(unit_squares) for unit_squares in self._mean_squares])
+        rms = shares.numerators(np.sqrt(self._mean_squares), self._feature_weights)
         return pd.DataFrame(rms, index=list(self._units), columns=self._names)
 
     @property
@@ -236,7 +250,7 @@ class Importance:
         >>> ks.measure(model, np.eye(3)).top(coverage=85)
         ['x2', 'x0']
         """
-        _checks.percentage("coverage", coverage)
+        errors.check_percentage("coverage", coverage)
         ordered = self.features.sort_values(ascending=False, kind="stable")
         # A share that sums to 90 but for rounding has reached 90.
         enough = int(np.searchsorted(ordered.cumsum().to_numpy(), coverage - 1e-9)) + 1
@@ -276,21 +290,15 @@ class Importance:
         True
         """
         described = {
+            "format": FORMAT,
             "definition": dataclasses.asdict(self.definition),
             "features": dataclasses.asdict(self._features),
             "image_shape": self._image_shape,
             "num_lags": self._num_lags,
             "units": self._units,
-            "num_samples": self._moments.num_samples,
-            "num_flat": self._moments.num_flat,
-        }
-        arrays = {
-            f"{part}.{field.name}": getattr(getattr(self._moments, part), field.name)
-            for part, kind in _PARTS.items()
-            if getattr(self._moments, part) is not None
-            for field in dataclasses.fields(kind)
         }
         with open(path, "wb") as file:  # an open file, because np.savez would append a suffix to a path
+            arrays = self._look.arrays()
             np.savez_compressed(file, allow_pickle=False, description=np.array(json.dumps(described)), **arrays)
 
     @classmethod
@@ -298,26 +306,65 @@ class Importance:
         """Read what `save` wrote.
 
         Raises:
-            ValueError: If the file was not written by `save`.
+            ValueError: If the file was not written by `save`, or by that of another version.
             FileNotFoundError: If there is none.
         """
-        with np.load(path) as archive:
-            _checks.archive(path, archive)
-            described = json.loads(str(archive["description"]))
-            parts: dict[str, Any] = {
-                part: kind(*(archive[f"{part}.{field.name}"] for field in dataclasses.fields(kind)))
-                if f"{part}.mean" in archive
-                else None
-                for part, kind in _PARTS.items()
-            }
-        return cls(
-            LookMoments(**parts, num_samples=described["num_samples"], num_flat=described["num_flat"]),
-            features=Features(**{name: tuple(value) for name, value in described["features"].items()}),
-            image_shape=described["image_shape"] and tuple(described["image_shape"]),
-            num_lags=described["num_lags"],
-            units=tuple(described["units"]),
-            definition=Definition(**described["definition"]),
-        )
+        with open(path, "rb") as file:
+            try:
+                with np.load(file) as archive:
+                    arrays = dict(archive)
+                described = json.loads(str(arrays.pop("description")))
+            except UNREADABLE as error:
+                errors.refuse_archive(path, error)
+            errors.check_format(path, described.get("format"), FORMAT)
+        try:
+            return cls(
+                Look.from_arrays(arrays),
+                features=Features(**{name: tuple(value) for name, value in described["features"].items()}),
+                image_shape=described["image_shape"] and tuple(described["image_shape"]),
+                num_lags=described["num_lags"],
+                units=tuple(described["units"]),
+                definition=Definition(**described["definition"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            errors.refuse_archive(path, error)
+
+    def merge(self, other: Importance) -> Importance:
+        """The importance of the rows of both: looks at parts of the rows, such as those of several machines, add up.
+
+        Whatever was measured over all rows at once is the same, up to rounding. The order does not matter.
+
+        Args:
+            other: Of the same model, the same features and the same definition.
+
+        Raises:
+            ValueError: If units, features, lags or definition differ.
+            TypeError: If it is no importance.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
+        >>> x = np.random.default_rng(0).normal(size=(100, 2))
+        >>> merged = ks.measure(model, x[:30]).merge(ks.measure(model, x[30:]))
+        >>> bool(np.allclose(merged.features, ks.measure(model, x).features)), merged.num_samples
+        (True, 100)
+        """
+        errors.check_instance("other", other, Importance, "pass what measure or SensitivityCallback returned")
+        errors.check_mergeable(self._kind, other._kind)
+        return Importance(self._look.merge(other._look), **self._kind)
+
+    @property
+    def _kind(self) -> dict[str, Any]:
+        """What two importances must have in common to be merged."""
+        return {
+            "features": self._features,
+            "units": self._units,
+            "num_lags": self._num_lags,
+            "image_shape": self._image_shape,
+            "definition": self.definition,
+        }
 
     # --- what the rest is derived from ------------------------------------------------------------------------------
 
@@ -341,47 +388,46 @@ class Importance:
 
     @functools.cached_property
     def _inputs(self) -> Moments:
-        """Moments of the columns of x over rows and steps, shape (num_columns,)."""
-        return self._moments.inputs.pool(axis=0)
+        """Moments of the entries of x over rows and steps, shape (num_entries,)."""
+        pooled: Moments = self._look["inputs"].pool(axis=0)
+        return pooled
 
     @functools.cached_property
     def _scale(self) -> Array:
         """What multiplies the derivatives, shape (num_entries,)."""
-        return scale_of(self.definition, self._inputs, self._features)
+        return shares.scale_of(self.definition, self._inputs, self._features)
 
     @functools.cached_property
     def _reached(self) -> Array:
         """Whether any row reaches each lag of each entry, shape (num_lags, num_entries)."""
-        return np.broadcast_to(self._moments.derivatives.weight > 0, self._moments.inputs.mean.shape)
+        return np.broadcast_to(self._look["derivatives"].weight > 0, self._look["inputs"].mean.shape)
 
     @functools.cached_property
     def _lag_weights(self) -> Array:
         """Weights that average over the lags that any row reaches, shape (num_lags, num_features)."""
-        return _means(self._features.sum(self._reached.astype(float)) > 0)
+        return shares.lag_weights(self._reached, self._features)
 
-    @property
+    @functools.cached_property
     def _feature_weights(self) -> Array:
         """Weights of the lags (for many-to-many models: of the steps) in q, shape (num_lags, num_features)."""
-        if self.definition.lags == "all" or self._moments.same_step is not None:
-            return self._lag_weights
-        newest = np.zeros_like(self._lag_weights)
-        newest[0] = 1
-        return newest
+        newest_alone = self.definition.lags == "current" and "same_step" not in self._look
+        return shares.lag_weights(self._reached, self._features, newest_alone=newest_alone)
 
     @property
     def _shared_out(self) -> Moments:
         """Moments of the derivatives of which lambda is made: of many-to-many models those of the same step."""
-        return self._moments.same_step or self._moments.derivatives
+        moments: Moments = self._look.get("same_step", self._look["derivatives"])
+        return moments
 
     @property
     def _scaled(self) -> Array:
-        """s[j]**2 * mean of g[u, k, j]**2 at the newest output step, shape (num_units, num_lags, num_columns)."""
-        return np.asarray(self._scale**2 * self._moments.derivatives.mean_square)
+        """s[j]**2 * mean of g[u, k, j]**2 at the newest output step, shape (num_units, num_lags, num_entries)."""
+        return np.asarray(self._scale**2 * self._look["derivatives"].mean_square)
 
     @functools.cached_property
     def _rms_by_lag(self) -> Array:
         """The rms[k, f] of the class docstring, shape (num_lags, num_features)."""
-        return np.asarray(np.sqrt(self._features.sum(self._scaled.sum(axis=0))))
+        return shares.rms_by_lag(self._scaled.sum(axis=0), self._features)
 
     @functools.cached_property
     def _used(self) -> Array:
@@ -390,19 +436,19 @@ class Importance:
         Probes have a standard deviation of 1, so beside them it is in standard deviations, whatever the definition.
         """
         squares = self._scaled
-        if self._moments.probes is not None:
-            squares = self._inputs.variance * self._moments.derivatives.mean_square
-        return np.asarray((self._lag_weights * np.sqrt(self._features.sum(squares.sum(axis=0)))).sum(axis=0))
+        if "probes" in self._look:
+            squares = self._inputs.variance * self._look["derivatives"].mean_square
+        return shares.numerators(shares.rms_by_lag(squares.sum(axis=0), self._features), self._lag_weights)
 
     @functools.cached_property
     def _probes(self) -> Array | None:
         """The numbers of `probes`; the monitor, the plots and the summaries of a look ask for them several times."""
-        probes = self._moments.probes
+        probes = self._look.get("probes")
         if probes is None:
             return None
         rms = np.sqrt(probes.mean_square.sum(axis=0))
         reached = np.broadcast_to(probes.weight > 0, rms.shape)
-        return _quotient(100 * (_means(reached) * rms).sum(axis=0), self._used.sum())
+        return shares.quotient(100 * shares.numerators(rms, shares.averages(reached)), self._used.sum())
 
     @functools.cached_property
     def _mean_squares(self) -> Array:
@@ -412,11 +458,7 @@ class Importance:
     @functools.cached_property
     def _rms(self) -> Array:
         """The q[f] of the class docstring, shape (num_features,)."""
-        return self._rms_of(self._mean_squares.sum(axis=0))
-
-    def _rms_of(self, mean_squares: Array) -> Array:
-        """Q of mean squares of shape (num_lags, num_features)."""
-        return np.asarray((self._feature_weights * np.sqrt(mean_squares)).sum(axis=-2))
+        return shares.numerators(np.sqrt(self._mean_squares.sum(axis=0)), self._feature_weights)
 
     @property
     def _mean_and_std(self) -> tuple[Array, Array]:
@@ -428,70 +470,13 @@ class Importance:
 
     @property
     def _standard_error(self) -> Array:
-        """Delta method, shape (num_features,), percentage points.
-
-        With v[k, j] = mean of h[k, j] (see `LookMoments`) over the rows that have lag k, c[k] the weight of the lag in
-        q, r[k, f] = sqrt(sum over j in f of s[j]**2 v[k, j]) and the share p[f] = q[f] / sum q, the derivatives are
-
-            d q[f] / d v[k, j] = c[k] s[j]**2 / (2 r[k, f])          for j in f, else 0
-            d p[f] / d q[e]    = ((e == f) - p[f]) / sum q
-
-        The first turn the covariances of h into Q = Cov(q) of a single row, and with the second
-
-            Var p[f] = (Q[f, f] - 2 p[f] sum_e Q[f, e] + p[f]**2 sum Q) / (sum q)**2 * sum(w**2) / sum(w)**2
-
-        The part of the rows that have lag k is taken as known.
-        """
-        q, squares = self._rms, self._moments.squares
-        if not q.any():
-            return np.zeros(len(q))
-        part = _quotient(self._moments.derivatives.weight, squares.weight)
-        owners = self._features.of_entry
-        r = np.sqrt(self._mean_squares.sum(axis=0))[:, owners] * part
-        slopes = self._feature_weights[:, owners] * self._scale**2 * _quotient(0.5, r)
-        covariance = squares.covariance
-        if covariance.ndim == 2:
-            by_entry = slopes[..., None, None] * covariance.reshape(slopes.shape * 2) * slopes
-            between = self._features.sum(self._features.sum(by_entry.sum(axis=(0, 2))).T)
-            own, with_all = np.diagonal(between), between.sum(axis=0)
-        else:  # the entries taken as uncorrelated
-            own = with_all = self._features.sum((slopes**2 * covariance.reshape(slopes.shape)).sum(axis=0))
-        share = q / q.sum()
-        variance = (own - 2 * share * with_all + share**2 * with_all.sum()) / q.sum() ** 2
-        variance *= squares.weight_squares / squares.weight**2
-        return np.asarray(100 * np.sqrt(np.maximum(variance, 0.0)))
-
-
-_PARTS: dict[str, type[Moments] | type[CrossMoments]] = {
-    "derivatives": Moments,
-    "same_step": Moments,
-    "inputs": Moments,
-    "probes": Moments,
-    "noise": Moments,
-    "squares": CrossMoments,
-}
-
-
-def scale_of(definition: Definition, inputs: Moments | None, features: Features) -> Array:
-    """What multiplies the derivatives of each entry, from the moments of the entries, shape (num_entries,)."""
-    if isinstance(definition.scale, str):
-        assert inputs is not None
-        return np.sqrt(inputs.variance)
-    return np.ones(len(features.owners)) if definition.scale is None else features.expand(definition.scale)
-
-
-def _means(chosen: Array) -> Array:
-    """Weights that average over the chosen rows of each column."""
-    return np.asarray(chosen / np.maximum(chosen.sum(axis=0), 1))
-
-
-def shares(values: Array) -> Array:
-    """Percent of the sum along the last axis; zeros where the sum is 0."""
-    return _quotient(100 * values, values.sum(axis=-1, keepdims=True))
-
-
-def _quotient(numerator: Any, denominator: Any) -> Array:
-    """The quotient, and 0 where the denominator is 0."""
-    denominator = np.asarray(denominator)
-    shape = np.broadcast_shapes(np.shape(numerator), denominator.shape)
-    return np.asarray(np.divide(numerator, denominator, out=np.zeros(shape), where=denominator > 0))
+        """Of the shares, shape (num_features,), percentage points."""
+        squares = self._look["squares"]
+        return shares.standard_errors(
+            squares,
+            mean_squares=self._mean_squares.sum(axis=0),
+            scale=self._scale,
+            weights=self._feature_weights,
+            part=shares.quotient(self._look["derivatives"].weight, squares.weight),
+            features=self._features,
+        )

@@ -1,22 +1,36 @@
-"""`measure`: the whole way from a model and rows to an `Importance`, in one readable function."""
+"""The verbs: `measure` and `explain`, each a readable way from rows to a result, and the mixin of both."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
 
-from keras_sensitivity import _checks
-from keras_sensitivity._features import image_shape
-from keras_sensitivity._gradients import BatchMoments
-from keras_sensitivity._run import Run
+from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
+from keras_sensitivity.explanation import Explanation
+from keras_sensitivity.features import image_shape
 from keras_sensitivity.importance import Importance
-from keras_sensitivity.moments import LookMoments
+from keras_sensitivity.look import Look
+from keras_sensitivity.moments import Moments
+from keras_sensitivity.networks.choice import network_of
+from keras_sensitivity.networks.network import Derivatives, Network
+from keras_sensitivity.plan import Options, Plan
+from keras_sensitivity.records.explanations import write_explanation
+from keras_sensitivity.rows.arrays import columns_of
+from keras_sensitivity.rows.randomness import untouched_randomness
+from keras_sensitivity.rows.rows import Rows, read
+from keras_sensitivity.rows.streams import is_endless, is_stream
 
-__all__ = ["Measurement", "measure"]
+__all__ = ["ExplainMixin", "Measurement", "explain", "measure"]
 
 # More rows than this whose derivatives are all exactly 0 behind a softmax or sigmoid are worth a warning.
 SATURATED_SHARE = 0.05
@@ -81,75 +95,230 @@ def measure(
     >>> ks.measure(model, x, definition=ks.PAPER).features.round(1).to_dict()  # 2 : 1
     {'income': 66.7, 'age': 33.3}
     """
-    measurement = Measurement(
-        model,
-        x,
-        feature_names=feature_names,
-        groups=groups,
-        exclude=exclude,
-        definition=definition,
-        num_samples=num_samples,
-        batch_size=batch_size,
-        jit_compile=jit_compile,
-    )
-    if verbose:
-        print(f"keras_sensitivity: {measurement.description}", flush=True)
-    return measurement.look(progress=bool(verbose))
+    options = Options(feature_names, groups, exclude, batch_size, jit_compile)
+    options.check(definition, num_samples)
+    with untouched_randomness():
+        network = network_of(model)
+        rows = read(x, network, num_samples=num_samples)
+        measurement = Measurement(network, rows, definition=definition, options=options)
+        if verbose:
+            print(f"keras_sensitivity: {measurement.description}", flush=True)
+        return measurement.look(progress=bool(verbose))
 
 
 class Measurement:
-    """A model, rows and a traced pass, ready to look as often as wanted; arguments as in `measure`.
+    """Looks at a network as often as wanted; making one runs a first batch, so that whatever fails does so now.
 
-    Making one checks everything that can be checked before the first look.
+    Args:
+        network: What is looked at.
+        rows: The rows.
+        definition: What is differentiated, and how it is scaled.
+        options: As in `measure`.
     """
 
-    def __init__(self, model: keras.Model, x: Any, *, definition: Definition, **options: Any) -> None:
-        self._run = Run(BatchMoments, model, x, definition=definition, **options)
+    def __init__(self, network: Network, rows: Rows, *, definition: Definition, options: Options) -> None:
+        self._plan = Plan(network.look_pass, network, rows, definition=definition, options=options)
         self._definition = definition
         self._warned: set[str] = set()
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features, shape (num_features,)."""
-        return self._run.features.names
+        return self._plan.features.names
 
     @property
     def description(self) -> str:
         """What a look does, in one line."""
-        return self._run.description
+        return self._plan.description
 
-    def rehearse(self) -> None:
-        """Compile and run a look, so that whatever fails does so now; nothing is kept, nothing is warned of."""
-        for _ in self._run.results():
-            pass
+    def renew(self) -> None:
+        """Take the network as it is now, where it may have changed since the last look."""
+        self._plan.renew()
 
     def look(self, progress: bool = False) -> Importance:
-        """Measure the model as it is now."""
-        moments = functools.reduce(LookMoments.merge, self._run.results(progress))
+        """Measure the network."""
+        plan = self._plan
+        look = functools.reduce(Look.merge, plan.results(progress))
         importance = Importance(
-            moments,
-            features=self._run.features,
-            image_shape=image_shape(self._run.blocks),
-            num_lags=self._run.traced.num_lags,
-            units=self._run.traced.units,
+            look,
+            features=plan.features,
+            image_shape=image_shape(plan.blocks),
+            num_lags=plan.traced.num_lags,
+            units=plan.traced.units,
             definition=self._definition,
         )
-        self._warn_of_zeros(moments, importance)
-        if importance.num_noise_values < DIFFERENT_SHARE * importance.num_samples:
-            self._warn_once(_checks.alike_to_probes, importance.num_noise_values, importance.num_samples)
+        self._warn(importance)
         return importance
 
-    def _warn_of_zeros(self, moments: LookMoments, importance: Importance) -> None:
-        """Warn, once of each, of derivatives that vanish and of importances that are all 0."""
-        flat = moments.num_flat / moments.num_samples
-        if self._run.traced.saturates and flat > SATURATED_SHARE:
-            self._warn_once(_checks.saturated, flat)
+    def _warn(self, importance: Importance) -> None:
+        """Warn, once of each, of what makes the numbers mean something else than they seem to."""
+        traced = self._plan.traced
+        if traced.left_out:
+            self._warn_once(errors.warn_left_out, traced.left_out)
+        if traced.mixes_rows:
+            self._warn_once(errors.warn_mixes_rows)
+        if importance.num_noise_values < DIFFERENT_SHARE * importance.num_samples:
+            self._warn_once(errors.warn_alike_to_probes, importance.num_noise_values, importance.num_samples)
+        flat = importance.flat_part
+        if traced.is_activated and flat > SATURATED_SHARE:
+            self._warn_once(errors.warn_saturated, flat)
         elif flat == 1:
-            self._warn_once(_checks.ignores_everything)
+            self._warn_once(errors.warn_ignores_everything)
         elif not importance.features.any():
-            self._warn_once(_checks.constant if importance.is_constant.all() else _checks.ignores_newest_step)
+            all_constant = importance.is_constant.all()
+            self._warn_once(errors.warn_constant if all_constant else errors.warn_ignores_newest_step)
 
     def _warn_once(self, warning: Callable[..., None], *arguments: Any) -> None:
         if warning.__name__ not in self._warned:
             self._warned.add(warning.__name__)
             warning(*arguments)
+
+
+def explain(
+    model: keras.Model,
+    x: Any,
+    *,
+    background: Any = None,
+    feature_names: Sequence[str] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
+    exclude: Sequence[str] = (),
+    definition: Definition = Definition(),
+    batch_size: int | None = None,
+    log_dir: str | os.PathLike[str] | None = None,
+    jit_compile: bool | Literal["auto"] = "auto",
+    verbose: int = 0,
+) -> Explanation:
+    """Explain single predictions: how much each feature moves the output near each row of x.
+
+    Args:
+        model: A built Keras model. It is not changed.
+        x: The rows to explain, of the shapes that `measure` takes; one row is ``x[:1]``.
+        background: Rows like x, such as the training data, that give the standard deviations for ``scale="std"``.
+            None: those of x itself; a single row has none, so that ``scale`` becomes None, with a warning.
+        feature_names: As in `measure`.
+        groups: As in `measure`; the share of a group adds the squares of its columns.
+        exclude: As in `measure`.
+        definition: What is differentiated, and how it is scaled. Many-to-many models: the newest output step.
+        log_dir: A folder: write TensorBoard pictures and tables of the first 50 rows to ``log_dir/explanations``.
+        batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
+        jit_compile: As in `measure`.
+        verbose: 0: silent. 1: a progress bar, and which compiler was chosen and why.
+
+    Returns:
+        The `Explanation`: percentages that sum to 100 in each row.
+
+    Raises:
+        ValueError, TypeError, FloatingPointError, MemoryError, RuntimeError: As `measure`.
+        OSError: If ``log_dir`` cannot be written.
+
+    Example:
+
+    >>> import keras, numpy as np, pandas as pd
+    >>> import keras_sensitivity as ks
+    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    >>> model.set_weights([np.array([[2.0], [-1.0]]), np.zeros(1)])
+    >>> train = pd.DataFrame({"income": [0.0, 1.0], "age": [0.0, 2.0]})
+    >>> explanation = ks.explain(model, train[:1], background=train)
+    >>> explanation.features.round(1)  # (2 * std 0.5)**2 : (-1 * std 1)**2
+       income   age
+    0    50.0  50.0
+    >>> explanation.signs
+       income  age
+    0     1.0 -1.0
+    """
+    if log_dir is not None:
+        errors.check_folder(log_dir)
+    options = Options(feature_names, groups, exclude, batch_size, jit_compile)
+    options.check(definition)
+    if is_stream(x) and is_endless(x):
+        errors.refuse_endless()
+    with untouched_randomness():
+        network = network_of(model)
+        # Of a stream, too, the rows are a part of the result.
+        rows = read(x, network, num_samples=sys.maxsize if is_stream(x) else None)
+        plan = Plan(network.row_pass, network, rows, definition=definition, options=options, keeps_rows=True)
+        if definition.scale == "std" and background is None and rows.num_rows == 1:
+            definition = dataclasses.replace(definition, scale=None)
+            errors.warn_single_row()
+        if verbose:
+            print(f"keras_sensitivity: {plan.description}", flush=True)
+        inputs = None
+        if definition.scale == "std":
+            errors.check_same_columns("background", columns_of(background), columns_of(x))
+            seen = rows if background is None else read(background, network)
+            inputs = _input_moments(network, seen, definition, options)
+        explanation = Explanation(
+            _collected(plan, progress=bool(verbose)),
+            inputs=rows.inputs,
+            leaves=rows.entries,
+            blocks=plan.blocks,
+            features=plan.features,
+            units=plan.traced.units,
+            scale=shares.scale_of(definition, inputs, plan.features),
+            definition=definition,
+            frame=x if isinstance(x, pd.DataFrame) else None,
+        )
+    _warn_of_rows(plan, explanation)
+    if log_dir is not None:
+        write_explanation(explanation, log_dir)
+    return explanation
+
+
+def _input_moments(network: Network, rows: Rows, definition: Definition, options: Options) -> Moments:
+    """Moments of the entries over rows and steps, shape (num_entries,)."""
+    plan = Plan(network.input_pass, network, rows, definition=definition, options=options)
+    return functools.reduce(Moments.merge, plan.results()).pool(axis=0)
+
+
+def _collected(plan: Plan[Derivatives], progress: bool) -> Derivatives:
+    """The derivatives of all rows, without those that only fill up the last batch."""
+    count, start = plan.rows.num_rows, 0
+    every: Derivatives | None = None
+    assert count is not None
+    for batch in plan.results(progress):
+        if every is None:
+            every = tf.nest.map_structure(lambda part: np.empty((count, *part.shape[1:]), part.dtype), batch)
+        for whole, part in zip(tf.nest.flatten(every), tf.nest.flatten(batch), strict=True):
+            whole[start : start + len(part)] = part[: count - start]
+        start += len(batch.predictions)
+    assert every is not None
+    return every
+
+
+def _warn_of_rows(plan: Plan[Derivatives], explanation: Explanation) -> None:
+    """Warn of what makes the shares mean something else than they seem to."""
+    if plan.traced.left_out:
+        errors.warn_left_out(plan.traced.left_out)
+    if plan.traced.mixes_rows:
+        errors.warn_mixes_rows()
+    empty = np.flatnonzero(~explanation.features.any(axis=1).to_numpy())
+    if len(empty) and not explanation.scale.any():
+        errors.warn_constant()
+    elif len(empty):
+        errors.warn_flat_rows(empty.tolist(), len(explanation))
+
+
+class ExplainMixin:
+    """Makes `explain` and `measure` methods of a model class.
+
+    It stands before `keras.Model` among the bases and has no ``__init__``, so it works with Sequential, functional and
+    subclassed models, and is kept when they are saved, loaded and copied. A model whose class is not yours is passed to
+    the functions instead, ``ks.explain(model, x)``; so is a clone of a Sequential model, which Keras makes a plain one.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> @keras.saving.register_keras_serializable(package="docs")
+    ... class Forecaster(ks.ExplainMixin, keras.Model):
+    ...     pass
+    >>> inputs = keras.Input((2,))
+    >>> model = Forecaster(inputs, keras.layers.Dense(1)(inputs))
+    >>> model.explain(np.eye(2)).features.sum(axis=1).round(3).tolist()
+    [100.0, 100.0]
+    >>> model.measure(np.eye(2)).num_samples
+    2
+    """
+
+    explain = explain
+    measure = measure

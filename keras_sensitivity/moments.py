@@ -9,13 +9,20 @@ with a variance of 1 keeps its digits where ``E[x**2] - E[x]**2`` would lose the
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["CrossMoments", "LookMoments", "Moments"]
+__all__ = ["KINDS", "Count", "CrossMoments", "Mergeable", "Moments"]
 
 Array = np.ndarray[Any, Any]
+
+
+class Mergeable(Protocol):
+    """What a look is made of: a frozen dataclass of numbers; `merge` is associative and commutative."""
+
+    def merge(self, other: Any, /) -> Any:
+        """What is known of the rows of both."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -179,52 +186,26 @@ class CrossMoments:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class LookMoments:
-    """All that is kept of a look at a model: the moments from which every importance is derived.
-
-    Without a time axis there is one lag. With one, lag 0 is the newest step. Rows in which a lag is masked or does
-    not exist weigh 0 there.
+class Count:
+    """How many there are: counts add up.
 
     Attributes:
-        derivatives: Of the derivatives g of the newest output step, shape (num_units, num_lags, num_columns).
-        same_step: Of the derivatives of each output step with respect to the same input step, of the same shape, the
-            steps numbered like lags; None but for many-to-many models.
-        inputs: Of the input entries, shape (num_lags, num_columns).
-        probes: Of the derivatives of the newest output step with respect to the noise of probes, shape
-            (num_units, num_lags, num_probes); None without probes in the model.
-        noise: Of that noise itself, shape (num_lags, num_probes); None without probes.
-        squares: Of h = sum over units of g**2 (0 where a lag does not exist), flattened to shape
-            (num_lags * num_columns,): for the standard errors. Many-to-many models: of the same-step derivatives.
-        num_samples: Rows with a weight above 0.
-        num_flat: Rows of these whose derivatives are all exactly 0.
+        total: Shape ().
+
+    Example:
+
+    >>> Count(2).merge(Count(3)).total
+    5
     """
 
-    derivatives: Moments
-    same_step: Moments | None
-    inputs: Moments
-    probes: Moments | None
-    noise: Moments | None
-    squares: CrossMoments
-    num_samples: int
-    num_flat: int
+    total: Any
 
-    def merge(self, other: LookMoments) -> LookMoments:
-        """The moments of the rows of both."""
-        return LookMoments(
-            self.derivatives.merge(other.derivatives),
-            _merged(self.same_step, other.same_step),
-            self.inputs.merge(other.inputs),
-            _merged(self.probes, other.probes),
-            _merged(self.noise, other.noise),
-            self.squares.merge(other.squares),
-            self.num_samples + other.num_samples,
-            self.num_flat + other.num_flat,
-        )
+    def merge(self, other: Count) -> Count:
+        """How many there are in both."""
+        return Count(self.total + other.total)
 
 
-def _merged(first: Moments | None, second: Moments | None) -> Moments | None:
-    """Merged where both are there."""
-    return first and second and first.merge(second)
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Count, CrossMoments, Moments)}
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:

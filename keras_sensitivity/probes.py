@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_sensitivity import _checks
+from keras_sensitivity import errors
 
 __all__ = ["NoiseProbes"]
 
@@ -78,16 +78,16 @@ class NoiseProbes(keras.layers.Layer):
     def __init__(self, num_probes: int = 8, seed: int = 0, **kwargs: Any) -> None:
         # Rounded to float16 by Keras before the call, other rows would be equal: the noise is drawn first.
         super().__init__(**({"autocast": False} | kwargs))
-        _checks.backend()
-        _checks.whole_number("num_probes", num_probes, least=2)
-        _checks.whole_number("seed", seed, least=0)
+        errors.check_backend()
+        errors.check_whole_number("num_probes", num_probes, least=2)
+        errors.check_whole_number("seed", seed, least=0)
         self.num_probes = num_probes
         self.seed = seed
         self.supports_masking = True
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Refuse inputs that have no columns."""
-        _checks.probes_shape(input_shape)
+        errors.check_probes_shape(input_shape)
         self.num_features: int = input_shape[-1] or 0
         super().build(input_shape)
 
@@ -114,7 +114,7 @@ class NoiseProbes(keras.layers.Layer):
 
     def compute_output_spec(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
         """Shape and type of the output; refuses what is no number, before anything runs."""
-        _checks.probes_type(tf.as_dtype(inputs.dtype))
+        errors.check_probes_type(tf.as_dtype(inputs.dtype))
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -125,7 +125,7 @@ class NoiseProbes(keras.layers.Layer):
 
 def _bits(inputs: tf.Tensor) -> tf.Tensor:
     """32 bits of each number; equal numbers have equal bits whatever their type, and so have 0.0 and -0.0."""
-    _checks.probes_type(inputs.dtype)
+    errors.check_probes_type(inputs.dtype)
     number = tf.cast(inputs, tf.float32)
     bits = _normal_bits(number)
     if inputs.dtype.size < 4 or inputs.dtype == tf.float32:

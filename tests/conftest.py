@@ -1,5 +1,6 @@
 """Fixtures and paths that all tests share."""
 
+import gc
 import os
 import pathlib
 import sys
@@ -14,15 +15,32 @@ import keras
 import numpy as np
 import pytest
 
+gc.freeze()  # what was imported stays, so that nobody looks through it for garbage
+
 
 @pytest.fixture(autouse=True)
 def _same_start():
     """Every test starts from the same seeds and leaves no Keras state behind."""
     keras.utils.set_random_seed(7)
     yield
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)  # collecting garbage takes up to seconds
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(11)
+
+
+@pytest.fixture
+def traces(monkeypatch):
+    """A list that grows with each trace of a model."""
+    from keras_sensitivity.networks.keras_tf.passes import KerasPass
+
+    made, traced = [], KerasPass._traced
+
+    def counting(self, *arguments):
+        made.append(type(self).__name__)
+        return traced(self, *arguments)
+
+    monkeypatch.setattr(KerasPass, "_traced", counting)
+    return made

@@ -201,6 +201,7 @@ class Breaks:
     def __init__(self, measurement, error):
         self.measurement, self.error, self.looks = measurement, error, 0
         self.feature_names = measurement.feature_names
+        self.renew = measurement.renew
 
     def look(self):
         self.looks += 1

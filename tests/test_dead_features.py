@@ -7,9 +7,10 @@ import pytest
 import scipy.stats
 
 import keras_sensitivity as ks
-from keras_sensitivity._features import Block, Features
 from keras_sensitivity.dead_features import DeathRecord
-from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
+from keras_sensitivity.features import Block, Features
+from keras_sensitivity.look import Look
+from keras_sensitivity.moments import Count, CrossMoments, Moments
 
 
 def look(shares, spread=None, probes=None, groups=None):
@@ -20,12 +21,14 @@ def look(shares, spread=None, probes=None, groups=None):
     spread = np.full(count, 9.0) if spread is None else spread
     inputs = Moments(np.array(9.0), np.zeros((1, count)), spread[None])
     squares = CrossMoments.empty(count).update(np.stack([shares, shares]) ** 2)
-    noise = None
+    counts = {"samples": Count(2), "flat": Count(0)}
+    moments = {**counts, "derivatives": derivatives, "inputs": inputs, "squares": squares}
     if probes is not None:
         of_noise = np.asarray(probes, dtype=float) * shares.sum() / 100
         noise = Moments.empty((1, 1, len(probes))).update(np.stack([of_noise, of_noise])[:, None, None])
+        moments |= {"probes": noise, "noise": noise}
     return ks.Importance(
-        LookMoments(derivatives, None, inputs, noise, noise, squares, 2, 0),
+        Look(moments),
         features=Features.of([Block(tuple("abcdefghij"[:count]), (count,))], groups=groups),
         image_shape=None,
         num_lags=None,

@@ -344,23 +344,19 @@ def test_a_convolution_on_a_cpu_takes_the_plain_graph(capsys, monkeypatch):
     assert "plain graph: the convolution" in capsys.readouterr().out
 
 
-def test_rows_of_many_counts_share_few_traces():
-    from keras_sensitivity import _tracing
-
+def test_rows_of_many_counts_share_few_traces(traces):
     model = zoo.build("linear")
     for count in (5, 6, 7, 8):
         ks.explain(model, zoo.rows(count), definition=RAW)
-    assert len(_tracing._cache[model]) == 1
+    assert len(traces) == 1
 
 
-def test_a_second_explanation_does_not_trace_again():
+def test_a_second_explanation_does_not_trace_again(traces):
     """Not even where the first was the first call of a layer, which notes that."""
-    from keras_sensitivity import _tracing
-
     model, (x, _) = sequences.build(lambda: sequences.recurrent("LSTM")), sequences.rows(8)
     for _ in range(2):
         ks.explain(model, x[:1], background=x)
-        assert len(_tracing._cache[model]) == 2  # the rows, and their background
+        assert len(traces) == 2  # the rows, and their background
 
 
 def test_an_explained_model_with_codes_can_be_freed():

@@ -3,29 +3,9 @@
 import numpy as np
 import pytest
 
-from keras_sensitivity.moments import CrossMoments, LookMoments, Moments
+from keras_sensitivity.moments import Count, CrossMoments, Moments
 
 CUTS = [[1000], [1, 999], [500, 500], [3, 0, 17, 400, 580]]
-
-
-def look(values, weights=None):
-    """A `LookMoments` in which one table plays all parts."""
-    weights = np.ones(len(values)) if weights is None else weights
-    return LookMoments(
-        Moments.empty((2, 3)).update(np.stack([values, values**2], axis=1), weights),
-        Moments.empty((3,)).update(values**3, weights),
-        Moments.empty((3,)).update(values, weights),
-        Moments.empty((2,)).update(values[:, :2], weights),
-        Moments.empty((2,)).update(values[:, 1:], weights),
-        CrossMoments.empty(3).update(values**2, weights),
-        len(values),
-        0,
-    )
-
-
-def numbers(moments):
-    parts = (moments.derivatives, moments.same_step, moments.inputs, moments.probes, moments.noise, moments.squares)
-    return [array for part in parts for array in vars(part).values()] + [moments.num_samples, moments.num_flat]
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=str)
@@ -60,17 +40,16 @@ def test_diagonal_is_the_diagonal(rng):
 
 
 def test_merge_is_associative_and_commutative_with_empty_as_identity(rng):
-    a, b, c = (look(rng.normal(size=(n, 3)), rng.random(n)) for n in (1, 30, 200))
-    left, right = numbers(a.merge(b).merge(c)), numbers(a.merge(b.merge(c)))
-    swapped = numbers(b.merge(a))
-    for one, other in [(left, right), (numbers(a.merge(b)), swapped)]:
-        for x, y in zip(one, other, strict=True):
-            np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-14)
-    parts = [Moments.empty(shape) for shape in ((2, 3), (3,), (3,), (2,), (2,))]
-    empty = LookMoments(*parts, CrossMoments.empty(3), 0, 0)
-    for merged in (a.merge(empty), empty.merge(a)):
-        for x, y in zip(numbers(merged), numbers(a), strict=True):
-            np.testing.assert_array_equal(x, y)
+    kinds = (Moments.empty((3,)), CrossMoments.empty(3), CrossMoments.empty(3, diagonal=True))
+    for empty in kinds:
+        a, b, c = (empty.update(rng.normal(size=(n, 3)), rng.random(n)) for n in (1, 30, 200))
+        for one, other in [(a.merge(b).merge(c), a.merge(b.merge(c))), (a.merge(b), b.merge(a))]:
+            for x, y in zip(vars(one).values(), vars(other).values(), strict=True):
+                np.testing.assert_allclose(x, y, rtol=1e-12, atol=1e-14)
+        for merged in (a.merge(empty), empty.merge(a)):
+            for x, y in zip(vars(merged).values(), vars(a).values(), strict=True):
+                np.testing.assert_array_equal(x, y)
+    assert Count(2).merge(Count(3)).merge(Count(0)) == Count(3).merge(Count(2)) == Count(5)
 
 
 def test_update_changes_nothing_in_place(rng):

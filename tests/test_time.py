@@ -11,8 +11,9 @@ import sequences
 import tensorflow as tf
 
 import keras_sensitivity as ks
-from keras_sensitivity._gradients import BatchMoments
-from keras_sensitivity._run import Run, suitable_batch_size
+from keras_sensitivity.networks.keras_tf.network import KerasNetwork
+from keras_sensitivity.plan import Options, Plan, suitable_batch_size
+from keras_sensitivity.rows.rows import read
 
 
 def measure(model, x, **options):
@@ -35,7 +36,11 @@ def compare(importance, expected, rtol=1e-4):
 
 def same_step_path(model, x):
     """How a many-to-many model is differentiated."""
-    return Run(BatchMoments, model, x, definition=ks.Definition(), jit_compile=False).traced.same_step
+    network = KerasNetwork(model)
+    options = Options(jit_compile=False)
+    return Plan(
+        network.look_pass, network, read(x, network), definition=ks.Definition(), options=options
+    ).traced.same_step
 
 
 # --- every number equals brute force --------------------------------------------------------------------------------
@@ -359,7 +364,8 @@ def test_a_long_input_in_batches_has_the_numbers_of_the_whole(rng):
 def test_memory_does_not_grow_with_the_number_of_rows(rng):
     """Neither the device's, whose batches have one size, nor the host's, which casts a batch at a time."""
     model = keras.Sequential([keras.Input((200, 50)), keras.layers.GRU(4), keras.layers.Dense(1)])
-    sizes = [suitable_batch_size(model, num_rows, [(200, 50)]) for num_rows in (10_000, 1_000_000)]
+    floats = KerasNetwork(model).floats_per_row([(200, 50)], keeps_rows=False)
+    sizes = [suitable_batch_size(num_rows, floats) for num_rows in (10_000, 1_000_000)]
     assert max(sizes) <= 1.1 * min(sizes)
     peaks = []
     for num_rows in (300, 300, 1200):  # the first pays for what is imported and cached

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_sensitivity import _checks
+from keras_sensitivity import errors
 from keras_sensitivity.plots._style import ORANGE, new_axes, title
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def image_map(importance: Importance, ax: Axes | None = None) -> Axes:
     """
     shares = importance.map
     if shares is None:
-        _checks.no_map()
+        errors.refuse_no_map()
     ax = new_axes(4.8, 4.0) if ax is None else ax
     pixels = shares.sum(axis=-1)
     image = ax.imshow(pixels, cmap="Blues", vmin=0, vmax=_reach(pixels), interpolation="nearest")
@@ -91,7 +91,7 @@ def image_overlay(explanation: Explanation, sample: int = 0, ax: Axes | None = N
     """
     shares = explanation.map
     if shares is None:
-        _checks.no_map()
+        errors.refuse_no_map()
     ax = new_axes(4.8, 4.0) if ax is None else ax
     pixels = shares[sample].sum(axis=-1)
     ax.imshow(_grey(explanation.newest_image(sample)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -130,7 +130,7 @@ def overlays(explanation: Explanation, ax: Axes | None = None, *, most: int = 50
     """
     shares = explanation.map
     if shares is None:
-        _checks.no_map()
+        errors.refuse_no_map()
     count = min(most, len(explanation))
     block = math.ceil(max(shares.shape[1:3]) / MOST_DISCS)
     pictures = _tiles([_grey(explanation.newest_image(sample)) for sample in range(count)], fill=1.0, block=block)

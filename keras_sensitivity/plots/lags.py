@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from keras_sensitivity import _checks
+from keras_sensitivity import errors
 from keras_sensitivity.plots._style import BLUE, new_axes, percent, plain, rows_of_cells, title
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def lag_profile(importance: Importance, ax: Axes | None = None) -> Axes:
     """
     lags = importance.lags
     if lags is None:
-        _checks.no_lags()
+        errors.refuse_no_lags()
     ax = new_axes(6.4, 3.2) if ax is None else ax
     ax.bar(lags.index, lags, width=0.8, color=BLUE)
     ax.set(xlabel="lag, steps back from the newest", ylabel="importance, %", xlim=(len(lags) - 0.4, -0.6))
@@ -81,7 +81,7 @@ def heat_map(importance: Importance, ax: Axes | None = None, *, top: int = 20) -
     """
     by_lag = importance.by_lag
     if by_lag is None:
-        _checks.no_lags()
+        errors.refuse_no_lags()
     ranked = importance.usage.sort_values(ascending=False, kind="stable").index
     return _lags_by_features(by_lag[ranked], ax, top, signed=False)
 
@@ -115,7 +115,7 @@ def local_heat_map(explanation: Explanation, sample: int = 0, ax: Axes | None = 
     """
     by_lag = explanation.by_lag(sample)
     if by_lag is None:
-        _checks.no_lags()
+        errors.refuse_no_lags()
     ranked = by_lag.abs().sum().sort_values(ascending=False, kind="stable").index
     ax = _lags_by_features(by_lag[ranked], ax, top, signed=len(explanation.units) == 1)
     ax.set_title(title(explanation, sample))

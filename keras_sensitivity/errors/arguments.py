@@ -1,0 +1,150 @@
+"""Of arguments: the types and values that the public functions take."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import keras
+import numpy as np
+
+from keras_sensitivity.errors.wording import fail, listed, similar
+
+
+def check_one_of(name: str, value: object, choices: Collection[object]) -> None:
+    """Refuse a ``value`` that is not among ``choices``."""
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
+        fail(
+            f"`{name}` has an unknown value.",
+            expected=f"one of {listed(choices)}",
+            received=f"{value!r}",
+            fix=f"pass {name}={next(iter(choices))!r}{similar(value, choices)}",
+        )
+
+
+def check_instance(name: str, value: object, kind: type, fix: str) -> None:
+    """Refuse a ``value`` that is not a ``kind``."""
+    if not isinstance(value, kind):
+        fail(
+            f"`{name}` has the wrong type.",
+            expected=f"an instance of {kind.__module__.split('.')[0]}.{kind.__name__}",
+            received=f"{value!r} of type {type(value).__name__}",
+            fix=fix,
+            error=TypeError,
+        )
+
+
+def check_model(value: object) -> None:
+    """Refuse what is no Keras model, and a model whose weights do not exist yet."""
+    check_instance(
+        "model", value, keras.Model, "pass the Keras model itself, as built with keras.Sequential or keras.Model"
+    )
+    assert isinstance(value, keras.Model)
+    if not value.built:
+        fail(
+            f"The model {value.name!r} was never built: it has no weights to differentiate.",
+            expected="a model that was built, called on data, or trained",
+            received=f"an unbuilt {type(value).__name__}",
+            fix="call model(x[:1]) once, or give the model a keras.Input",
+        )
+
+
+def check_whole_number(name: str, value: object, *, least: int = 1, none: str | None = None) -> None:
+    """Refuse a ``value`` below ``least`` or no integer; ``none`` says what None would mean, where it is allowed."""
+    if value is None and none is not None:
+        return
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
+        fail(
+            f"`{name}` is not a whole number from {least}.",
+            expected=f"an int >= {least}" + (f", or None for {none}" if none else ""),
+            received=f"{value!r} of type {type(value).__name__}",
+            fix=f"pass for example {name}={max(least, 1)}",
+            error=ValueError if isinstance(value, (int, np.integer, float)) else TypeError,
+        )
+
+
+def check_percentage(name: str, value: object) -> None:
+    """Refuse a ``value`` that is not between 0 and 100."""
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not (number and 0 < float(value) <= 100):  # type: ignore[arg-type]
+        fail(
+            f"`{name}` is not a percentage.",
+            expected="a number above 0 and up to 100",
+            received=f"{value!r}",
+            fix=f"pass for example {name}=90",
+        )
+
+
+def check_threshold(value: object) -> None:
+    """Refuse a death threshold that is neither "auto" nor a percentage."""
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if value != "auto" and not (number and 0 < float(value) < 100):  # type: ignore[arg-type]
+        fail(
+            "`threshold` is neither 'auto' nor a percentage.",
+            expected="'auto', or a float between 0 and 100: percent of the importance",
+            received=f"{value!r}",
+            fix="pass threshold='auto', or for example threshold=1.0 for 1 %",
+        )
+
+
+def check_output_argument(value: object) -> None:
+    """Refuse a ``Definition.output`` that is neither None, a unit index nor a head's name."""
+    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not (value is None or isinstance(value, str) or (integer and value >= 0)):  # type: ignore[operator]
+        fail(
+            "`output` does not name an output.",
+            expected="None for all units, the index of a unit (from 0), or the name of a head",
+            received=f"{value!r}",
+            fix="pass for example output=0",
+            error=ValueError if integer else TypeError,
+        )
+
+
+def check_scale_argument(value: object) -> None:
+    """Refuse a ``Definition.scale`` that is neither "std", None nor finite numbers."""
+    if isinstance(value, str) or value is None:
+        check_one_of("scale", value, ("std", None))
+        return
+    try:
+        numbers = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if numbers.ndim == 0 or not np.isfinite(numbers).all() or (numbers < 0).any():
+        fail(
+            "`scale` cannot multiply the derivatives.",
+            expected="'std', None, or an array of finite numbers >= 0, one a feature column",
+            received=f"{value!r}",
+            fix="pass for example scale=x.std(axis=0)",
+        )
+
+
+def check_scale_length(received: int, expected: int) -> None:
+    """Refuse a ``Definition.scale`` array that does not fit the columns of x."""
+    if received != expected:
+        fail(
+            "`scale` does not fit x.",
+            expected=f"{expected} numbers, one for each column of x",
+            received=f"{received} numbers",
+            fix="pass one factor a column, or scale='std'",
+        )
+
+
+def check_excluded(names: object, known: Sequence[str]) -> None:
+    """Refuse inputs to leave out that the model has not, and all of them."""
+    if isinstance(names, str) or not isinstance(names, Iterable) or not set(names) < set(known):
+        fail(
+            "`exclude` does not name some of the model's inputs.",
+            expected=f"a list of inputs, not all, of {listed(known)}",
+            received=f"{names!r}",
+            fix="pass for example exclude=['customer_id'], or leave it out",
+        )
+
+
+def check_fixed_batch_size(batch_size: int | None, fixed: int) -> None:
+    """Refuse a ``batch_size`` that is not the one that a stateful model was built with."""
+    if batch_size not in (None, fixed):
+        fail(
+            "`batch_size` is not the one that the model was built with.",
+            expected=f"batch_size={fixed}, or None",
+            received=f"batch_size={batch_size}",
+            fix="leave batch_size=None: a stateful model has one state for each row of its batch",
+        )

@@ -1,0 +1,103 @@
+"""Of a measurement: what stops it, and what its numbers do not say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from keras_sensitivity.errors.wording import fail, listed, warn
+
+
+def refuse_derivatives() -> NoReturn:
+    """Say that a derivative is NaN or infinite although x is finite."""
+    fail(
+        "The derivatives of the model are NaN or infinite.",
+        expected="finite derivatives on finite rows",
+        received="at least one derivative that is not finite: weights have diverged, or the model divides by zero",
+        fix="look for NaN in the weights (keras.callbacks.TerminateOnNaN), lower the learning rate, or clip gradients",
+        error=FloatingPointError,
+    )
+
+
+def refuse_memory(error: Exception, batch_size: int) -> NoReturn:
+    """Say that a batch does not fit into the memory of the device."""
+    try:
+        fail(
+            "The device has not enough memory for a batch of derivatives.",
+            expected="room for the forward and backward pass of one batch",
+            received=f"{type(error).__name__} with batch_size={batch_size}",
+            fix=f"pass a smaller batch, for example batch_size={max(1, batch_size // 4)}",
+            error=MemoryError,
+        )
+    except MemoryError as worded:
+        raise worded from error
+
+
+def warn_saturated(share: float) -> None:
+    """Warn that a final softmax or sigmoid hides a ``share`` of the rows."""
+    warn(
+        f"{share:.0%} of the rows have derivatives that are all exactly 0: the final softmax or sigmoid is saturated, "
+        "and these rows do not count. Definition(logits=True) differentiates what goes into it."
+    )
+
+
+def warn_ignores_everything() -> None:
+    """Warn that every derivative is 0."""
+    warn("Every derivative is exactly 0: the model ignores all features, and every importance is 0.")
+
+
+def warn_ignores_newest_step() -> None:
+    """Warn that the paper's lambda sees nothing."""
+    warn(
+        "Every derivative at the newest step is exactly 0, and so is every importance. Definition(lags='all') measures "
+        "all lags."
+    )
+
+
+def warn_constant() -> None:
+    """Warn that no column of x varies."""
+    warn(
+        "Every column of x is constant in the measured rows, so scale='std' multiplies every derivative by 0, and "
+        "every importance is 0. Pass more rows, or Definition(scale=None)."
+    )
+
+
+def warn_alike_to_probes(different: float, num_rows: int) -> None:
+    """Warn of rows so few of which differ that noise made of them means something."""
+    warn(
+        f"Of the {num_rows:,} rows only about {max(different, 1):,.0f} differ in what the NoiseProbes see. The noise "
+        "of a row is made of the row, so here it tells groups of rows apart, and means something: the noise level may "
+        "come out too high, and features may be reported dead that are not. Place the probes where more columns come "
+        "together, or set DeadFeatureMonitor(threshold=...) by hand."
+    )
+
+
+def warn_flat_rows(rows: Sequence[int], count: int) -> None:
+    """Warn that some of ``count`` explained rows have no derivatives."""
+    warn(
+        f"At {len(rows):,} of {count:,} rows every derivative is exactly 0, and so are all shares there: rows "
+        f"{listed(rows)}. Where a softmax or sigmoid is saturated, Definition(logits=True) differentiates what goes "
+        "into it."
+    )
+
+
+def warn_single_row() -> None:
+    """Warn that one row has no standard deviation."""
+    warn(
+        "A single row has no standard deviation, so the derivatives are not scaled (scale=None), and the shares depend "
+        "on the features' units of measure. Pass background=x_train, or Definition(scale=None) to say that it is meant."
+    )
+
+
+def warn_switched_off(epoch: int, error: Exception) -> None:
+    """Warn that a look failed after training had begun."""
+    reason = f"{type(error).__name__}: {error}".strip()
+    warn(
+        f"SensitivityCallback switched itself off at epoch {epoch}, and training goes on without it, because of "
+        f"{reason}"
+    )
+
+
+def warn_xla_failed(reason: str) -> None:
+    """Warn that XLA cannot compile the model."""
+    warn(f"{reason}. The plain graph is used instead; pass jit_compile=False to go there directly.")

@@ -1,0 +1,113 @@
+"""Of the model: what it is made of, and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from keras_sensitivity.errors.wording import fail, listed, similar, warn
+
+
+def refuse_sliced_codes(names: Sequence[str]) -> NoReturn:
+    """Say that codes are cut out of inputs of several columns, called ``names``."""
+    fail(
+        f"The model looks up codes that it cuts out of {listed(names)}.",
+        expected="codes in an input of their own: their derivative is 0 everywhere, so what they become is measured",
+        received="a lookup of a part of an input with several columns: which column it is cannot be known",
+        fix="give the model one input for each code, or one for all codes that goes into the lookup as a whole",
+    )
+
+
+def refuse_unit(name: object, names: Sequence[str]) -> NoReturn:
+    """Say that no output unit or head is called ``name``."""
+    fail(
+        f"The model has no output {name!r}.",
+        expected=f"output=None, or one of {listed(names)}",
+        received=f"Definition(output={name!r})",
+        fix=f"pass one of the model's outputs{similar(name, names)}",
+    )
+
+
+def refuse_path(names: Sequence[str], others: Sequence[str] = ()) -> NoReturn:
+    """Say that derivatives do not reach the inputs called ``names``, but ``others``."""
+    fail(
+        f"The model's output does not depend on {listed(names)} through derivatives"
+        + (f", but it does on {listed(others)}." if others else "."),
+        expected="a differentiable path from each input to the output",
+        received="no gradient: the input is unused, cast to integers, compared, or behind argmax or stop_gradient",
+        fix=f"pass exclude={list(names)} to measure the others alone"
+        if others
+        else "feed the first floating-point tensor it becomes as the input, or take it out of the model",
+    )
+
+
+def refuse_logits() -> NoReturn:
+    """Say that no final softmax or sigmoid was found."""
+    fail(
+        "Definition(logits=True) found no final softmax or sigmoid to look behind.",
+        expected="an output made by activation='softmax' or 'sigmoid', or by a final Softmax or Activation layer",
+        received="an output that no such layer returned; a model trained with from_logits=True returns logits already",
+        fix="pass logits=False, or end the model with one of these layers",
+    )
+
+
+def refuse_call(error: Exception, shapes: Sequence[Sequence[int | None]]) -> NoReturn:
+    """Say that the model cannot be called on a batch of x, whose leaves have these shapes."""
+    reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    try:
+        fail(
+            "The model cannot be called on a batch of x.",
+            expected="rows that the model accepts in model(x)",
+            received=f"batches of shape {', '.join(map(str, shapes))}; the model raised {reason}",
+            fix="pass x as it goes into model.fit, with all of its columns",
+        )
+    except ValueError as worded:
+        raise worded from error
+
+
+def refuse_steps_of_heads(shapes: Sequence[Sequence[int | None]], num_steps: int) -> NoReturn:
+    """Say that a many-to-many model has outputs without the input's steps."""
+    fail(
+        "The model is measured as many-to-many, but not every output has the input's time steps.",
+        expected=f"outputs of shape (num_samples, {num_steps}, ...)",
+        received=f"outputs of shape {listed([tuple(shape) for shape in shapes])}",
+        fix="choose one of the outputs with Definition(output=...), or pass Definition(mode='many-to-one')",
+    )
+
+
+def refuse_heads(faults: Mapping[str, str]) -> NoReturn:
+    """Say that outputs have no derivatives of single rows; ``faults`` says of each what it is."""
+    fail(
+        f"The model's output {listed(faults)} cannot be differentiated row by row.",
+        expected="a floating-point tensor with a value for each row: shape (num_samples, ...)",
+        received=", ".join(f"{name!r} {fault}" for name, fault in faults.items()) or "no output at all",
+        fix="choose another output with Definition(output=...), or measure the part of the model that returns one",
+    )
+
+
+def warn_left_out(faults: Mapping[str, str]) -> None:
+    """Warn of outputs that are not measured; ``faults`` says of each what it is."""
+    described = ", ".join(f"{name!r} ({fault})" for name, fault in faults.items())
+    warn(
+        f"The outputs {described} have no derivatives of single rows and are left out. Definition(output=...) chooses "
+        "one of the others by its name."
+    )
+
+
+def warn_mixes_rows() -> None:
+    """Warn that the rows of a batch are not independent of each other."""
+    warn(
+        "The model mixes the rows of a batch: what it returns for a row depends on the other rows. A derivative with "
+        "respect to a row then sums up its effects on the whole batch, and another batch_size gives other numbers. To "
+        "see it, compare model.predict(x[:2])[:1] with model.predict(x[:1])."
+    )
+
+
+def refuse_changed_network(before: Sequence[str], now: Sequence[str]) -> NoReturn:
+    """Say that a model has other outputs or inputs than when the first look was prepared."""
+    fail(
+        "The model has changed so much that its looks cannot be compared.",
+        expected=f"the inputs as before, and the output units {listed(before)}",
+        received=f"other inputs, or other units: {listed(now)}",
+        fix="begin a new fit after layers were added or taken away",
+    )

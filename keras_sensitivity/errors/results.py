@@ -1,0 +1,116 @@
+"""Of results: what `Importance`, `Explanation` and the plots refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+import numpy as np
+
+from keras_sensitivity.errors.wording import axes, fail, listed, similar
+
+
+def refuse_archive(path: object, error: Exception) -> NoReturn:
+    """Say that a file is none that `Importance.save` wrote, or not the whole of it."""
+    try:
+        fail(
+            f"{path} holds no Importance.",
+            expected="a file written by Importance.save, from its beginning to its end",
+            received=f"what raises {type(error).__name__} when it is read",
+            fix="pass the path given to Importance.save; if it is that, the file is damaged: measure and save again",
+        )
+    except ValueError as worded:
+        raise worded from error
+
+
+def check_format(path: object, received: object, expected: int) -> None:
+    """Refuse a file of another version."""
+    if received != expected:
+        fail(
+            f"{path} was written by another version of keras_sensitivity.",
+            expected=f"format {expected}",
+            received="no format number" if received is None else f"format {received}",
+            fix="read it with that version, or measure and save again",
+        )
+
+
+def check_mergeable(one: Mapping[str, object], other: Mapping[str, object]) -> None:
+    """Refuse to merge what was not measured alike."""
+    different = [name for name in one if one[name] != other[name]]
+    if different:
+        name = different[0]
+        fail(
+            f"The two importances cannot be merged: they differ in {listed(different)}.",
+            expected=f"the same model, features and definition: {name} {one[name]}",
+            received=f"{name} {other[name]}",
+            fix="measure both with the same arguments, on rows of the same columns",
+        )
+
+
+def check_member(name: str, value: object, names: Sequence[str]) -> int:
+    """The position of a unit that is given by its name or index; refuse what is neither."""
+    if isinstance(value, str) and value in names:
+        return names.index(value)
+    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not integer or not 0 <= value < len(names):  # type: ignore[operator]
+        fail(
+            f"There is no {name} {value!r}.",
+            expected=f"an index from 0 to {len(names) - 1}, or one of {listed(names)}",
+            received=f"{value!r}",
+            fix=f"pass for example {name}={names[0]!r}{similar(value, names)}",
+        )
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def check_sample(value: object, count: int) -> None:
+    """Refuse what is not the position of one of ``count`` explained samples."""
+    integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not integer or not -count <= value < count:  # type: ignore[operator]
+        fail(
+            f"There is no sample {value!r}.",
+            expected=f"the position of an explained row, from 0 to {count - 1}",
+            received=f"{value!r}",
+            fix="pass for example sample=0",
+        )
+
+
+def refuse_no_lags() -> NoReturn:
+    """Say that what was measured without a time axis has no lags to draw."""
+    fail(
+        "There are no lags to draw: the model was measured without a time axis.",
+        expected="an Importance or Explanation whose lags are not None",
+        received="lags=None",
+        fix="measure a model with inputs of shape (num_samples, num_steps, num_features), or draw plots.ranking",
+    )
+
+
+def refuse_no_map() -> NoReturn:
+    """Say that the model's input is no image."""
+    fail(
+        "There is no map to draw: the model's input is no image.",
+        expected="inputs of shape (num_samples, height, width, channels)",
+        received="map=None",
+        fix="draw plots.ranking or plots.local_bars",
+    )
+
+
+def refuse_codes_near(name: str) -> NoReturn:
+    """Say that there is no expansion between codes."""
+    fail(
+        "There is no first-order expansion of a model with codes.",
+        expected="inputs that are all numbers",
+        received=f"codes in {name!r}, which have no values near each other",
+        fix="compare the predictions themselves",
+    )
+
+
+def check_near(received: Sequence[int], expected: Sequence[int]) -> None:
+    """Refuse rows that do not fit those that were explained."""
+    one = expected[0] == 1
+    if tuple(received[1:]) != tuple(expected[1:]) or not (one or received[0] == expected[0]):
+        fail(
+            "`x_near` does not fit the explained rows.",
+            expected=f"x_near of shape {axes((None, *expected[1:])) if one else tuple(expected)}",
+            received=f"x_near of shape {tuple(received)}",
+            fix="pass one row near each explained row; to compare many rows with one, explain that one alone",
+        )

@@ -1,0 +1,104 @@
+"""Of streams of batches, and of the sample weights in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from keras_sensitivity.errors.wording import fail
+
+
+def refuse_one_shot(kind: str) -> NoReturn:
+    """Say that a generator cannot be read at every look."""
+    fail(
+        "x is a generator, which can be read only once.",
+        expected="data that can be read anew at each look: arrays, a tf.data.Dataset, a keras.utils.PyDataset",
+        received=f"an object of type {kind}, with num_samples=None",
+        fix="pass num_samples=4096 to keep its first rows, or a tf.data.Dataset.from_generator",
+    )
+
+
+def refuse_endless() -> NoReturn:
+    """Say that a stream without end cannot be read to its end."""
+    fail(
+        "x never ends.",
+        expected="data with an end, or a number of rows to read",
+        received="an infinite data set with num_samples=None",
+        fix="pass num_samples=4096 to keep its first rows, or x.take(...)",
+    )
+
+
+def check_element(length: int) -> None:
+    """Refuse an element of a stream that Keras would not understand."""
+    if length not in (1, 2, 3):
+        fail(
+            "x yields tuples that are no batches.",
+            expected="x, (x,), (x, y) or (x, y, sample_weight), as model.fit takes them",
+            received=f"a tuple of {length}",
+            fix="yield several inputs as a list or dict",
+        )
+
+
+def refuse_changed(index: int, expected: object, received: object) -> NoReturn:
+    """Say that a batch of a stream has other inputs than the first."""
+    fail(
+        f"Batch {index} of x (from 0) differs from the first.",
+        expected=f"rows of shape {expected}",
+        received=f"rows of shape {received}",
+        fix="yield the same inputs with the same columns in every batch",
+    )
+
+
+def refuse_empty_batch(index: int) -> NoReturn:
+    """Say that a stream yields a batch without rows."""
+    fail(
+        f"Batch {index} of x (from 0) has no rows.",
+        expected="at least one row in every batch",
+        received="0 rows",
+        fix="leave empty batches out",
+    )
+
+
+def refuse_broken(index: int, error: Exception) -> NoReturn:
+    """Say that a stream raised instead of yielding."""
+    reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    try:
+        fail(
+            f"x could not be read to its end: batch {index} (from 0) failed.",
+            expected="batches until the data end",
+            received=reason,
+            fix="iterate over x alone to find the cause; nothing was measured",
+            error=RuntimeError,
+        )
+    except RuntimeError as worded:
+        raise worded from error
+
+
+def refuse_sample_weights(shape: Sequence[int], count: int) -> NoReturn:
+    """Say that the sample weights of a batch are not one number >= 0 a row."""
+    fail(
+        "x has sample weights that cannot weigh rows.",
+        expected=f"one finite number >= 0 a row: shape ({count},), not all of them 0",
+        received=f"weights of shape {tuple(shape)}",
+        fix="pass one weight a row as the third of (x, y, sample_weight)",
+    )
+
+
+def refuse_weightless() -> NoReturn:
+    """Say that no row weighs anything."""
+    fail(
+        "The sample weights of x are all 0.",
+        expected="at least one row with a weight above 0",
+        received="no weight",
+        fix="pass weights above 0, or leave them out",
+    )
+
+
+def refuse_shared_generator(where: str) -> NoReturn:
+    """Say that the callback would take the batches that ``where`` is about to read."""
+    fail(
+        f"SensitivityCallback was given the generator that is also {where}: what it reads would be missing there.",
+        expected="rows of its own: arrays, a tf.data.Dataset, a keras.utils.PyDataset, or another generator",
+        received="one generator for both",
+        fix="pass some rows as arrays, or tf.data.Dataset.from_generator(...) to both; nothing was read yet",
+    )

@@ -1,0 +1,51 @@
+"""Of the surroundings: the Keras backend, and folders on the disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import NoReturn
+
+import keras
+
+from keras_sensitivity.errors.wording import fail
+
+
+def check_backend() -> None:
+    """Refuse every Keras backend but TensorFlow's."""
+    name = keras.config.backend()
+    if name != "tensorflow":
+        fail(
+            f"keras_sensitivity cannot differentiate on the Keras backend {name!r}.",
+            expected="the backend 'tensorflow', the only one supported for now",
+            received=f"keras.config.backend() == {name!r}",
+            fix="set the environment variable KERAS_BACKEND=tensorflow before keras is imported",
+            error=RuntimeError,
+        )
+
+
+def check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse a ``log_dir`` in which no file can be written; create it where it is missing."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except (OSError, TypeError) as error:
+        fail(
+            "`log_dir` cannot be written.",
+            expected="a folder in which files can be created, or a path where one can be made",
+            received=f"{os.fspath(path) if isinstance(path, (str, os.PathLike)) else path!r} ({error})",
+            fix="pass a writable folder, or log_dir=None to write no TensorBoard summaries",
+            error=type(error) if isinstance(error, (OSError, TypeError)) else ValueError,
+        )
+
+
+def refuse_no_looks(path: os.PathLike[str]) -> NoReturn:
+    """Say that there is nothing to read in a ``log_dir``."""
+    fail(
+        "No look was written there.",
+        expected="the `log_dir` of a SensitivityCallback that has looked at least once",
+        received=f"no event file with a look in {os.fspath(path)!r}",
+        fix="pass the folder that was given to SensitivityCallback(log_dir=...), not the one inside it",
+        error=FileNotFoundError,
+    )

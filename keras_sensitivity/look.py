@@ -1,0 +1,88 @@
+"""`Look`: all that is kept of a look at a network, an open mapping from a name to moments."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_sensitivity.moments import KINDS, Mergeable
+
+__all__ = ["FORMAT", "Look"]
+
+Array = np.ndarray[Any, Any]
+
+# Of what `arrays` returns. A new name needs no new number; a name that changes its meaning does.
+FORMAT = 1
+
+
+class Look(Mapping[str, Any]):
+    """Moments by name, from which every importance is derived.
+
+    A look does not know what its moments mean: the pass that sums them up and the formula that reads them do. So a new
+    statistic is a new name there, and nothing changes here. Looks at parts of the rows merge, name by name, to the look
+    at all of them; the laws are those of `keras_sensitivity.moments`.
+
+    The names in use. Without a time axis there is one lag. With one, lag 0 is the newest step. Rows in which a lag is
+    masked or does not exist weigh 0 there.
+
+    ============= ======================================================================================================
+    samples       how many rows have a weight above 0
+    flat          how many of these have derivatives that are all exactly 0
+    derivatives   of the derivatives g of the newest output step, shape (num_units, num_lags, num_entries)
+    same_step     of the derivatives of each output step with respect to the same input step, of the same shape, the
+                  steps numbered like lags; many-to-many networks only
+    inputs        of the input entries, shape (num_lags, num_entries)
+    outputs       of what is differentiated, at the newest output step, shape (num_units,)
+    probes        of the derivatives of the newest output step with respect to the noise of probes, shape
+                  (num_units, num_lags, num_probes); networks with probes only
+    noise         of that noise itself, shape (num_lags, num_probes)
+    squares       of h = sum over units of g**2 (0 where a lag does not exist), flattened to shape
+                  (num_lags * num_entries,): for the standard errors. Of many-to-many networks, of the same step
+    ============= ======================================================================================================
+
+    Example:
+
+    >>> import numpy as np
+    >>> from keras_sensitivity.moments import Moments
+    >>> first, second = (Look({"inputs": Moments.empty((1,)).update(np.array([[value]]))}) for value in (1.0, 3.0))
+    >>> first.merge(second)["inputs"].mean
+    array([2.])
+    """
+
+    def __init__(self, moments: Mapping[str, Mergeable]) -> None:
+        self._moments = dict(moments)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._moments[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._moments)
+
+    def __len__(self) -> int:
+        return len(self._moments)
+
+    def merge(self, other: Look) -> Look:
+        """The look at the rows of both; both have the same names."""
+        return Look({name: moments.merge(other[name]) for name, moments in self._moments.items()})
+
+    def arrays(self) -> dict[str, Array]:
+        """All numbers, by "name/kind/field", for an archive."""
+        return {
+            f"{name}/{type(moments).__name__}/{field.name}": np.asarray(getattr(moments, field.name))
+            for name, moments in self._moments.items()
+            for field in dataclasses.fields(moments)  # type: ignore[arg-type]
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Look:
+        """The look whose `arrays` these are; KeyError if they are not whole."""
+        kinds = dict(key.split("/")[:2] for key in arrays)
+        return cls(
+            {
+                name: KINDS[kind](*(arrays[f"{name}/{kind}/{field.name}"] for field in dataclasses.fields(KINDS[kind])))
+                for name, kind in kinds.items()
+            }
+        )

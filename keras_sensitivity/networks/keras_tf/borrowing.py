@@ -1,0 +1,79 @@
+"""A model lent by its user: whatever is changed while it is looked at is given back, whoever interrupts.
+
+Looking at the inside of a model takes functions of its layers, such as ``call``, and puts others in their place, and
+runs the user's own Python. Both happen here only, within one lock for all models: two threads that each put back what
+they found would leave the patch of the other.
+
+What the user's Python does beyond setting attributes of its layers cannot be undone, such as a list that it appends to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+
+from keras_sensitivity.networks.keras_tf.layers import is_bookkeeping, operations, trainer_attributes
+
+__all__ = ["LOCK", "Loan", "borrowed"]
+
+# Held whenever a model is changed for a while, or what is known of one is changed.
+LOCK = threading.RLock()
+
+
+class Loan:
+    """The layers and operations of a model, to be patched while the block of `borrowed` lasts."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._thread = threading.get_ident()
+        self._before = [(each, _attributes(each)) for each in operations(model)]
+
+    def replace(self, layer: Any, name: str, function: Callable[..., Any]) -> None:
+        """Put a function in the place of a layer's own; other threads that run the model go on with the old one."""
+        original, owner = getattr(layer, name), self._thread
+
+        @functools.wraps(original)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            return (function if threading.get_ident() == owner else original)(*args, **kwargs)
+
+        vars(layer)[name] = call  # past Keras' own tracking of attributes
+
+    def give_back(self) -> None:
+        """Make every layer what it was; an interruption is let through after that, not in between."""
+        try:
+            while self._before:
+                _restore(*self._before[-1])
+                self._before.pop()
+        finally:
+            if self._before:
+                self.give_back()
+
+
+@contextlib.contextmanager
+def borrowed(model: keras.Model) -> Iterator[Loan]:
+    """Within the block this thread may patch the model's layers and run them; at its end they are what they were."""
+    with LOCK:
+        loan = Loan(model)
+        try:
+            yield loan
+        finally:
+            loan.give_back()
+
+
+def _attributes(layer: Any) -> dict[str, Any]:
+    """The attributes that a layer's own code sets, not those by which Keras keeps books, maybe in another thread."""
+    keras_own = trainer_attributes() if isinstance(layer, keras.Model) else frozenset()
+    return {name: value for name, value in vars(layer).items() if not is_bookkeeping(name) and name not in keras_own}
+
+
+def _restore(layer: Any, before: dict[str, Any]) -> None:
+    own, now = vars(layer), _attributes(layer)
+    for name in now.keys() - before.keys():
+        del own[name]
+    for name, value in before.items():
+        if own.get(name, own) is not value:
+            own[name] = value

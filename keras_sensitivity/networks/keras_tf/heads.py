@@ -1,0 +1,104 @@
+"""The outputs of a model: which can be differentiated, what they are called, and what goes into a final softmax."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_sensitivity import errors
+
+__all__ = ["Heads", "logits_of"]
+
+# Operations that hand on what they get, in another shape or type at most.
+PASSING_ON = {"Cast", "EnsureShape", "ExpandDims", "Identity", "Reshape", "Squeeze"}
+
+SATURATING = {"Sigmoid", "Softmax"}
+
+
+class Heads(NamedTuple):
+    """The outputs of a model by name.
+
+    Attributes:
+        measured: Those that have a value of floating point for each row, shape (batch_size, ...).
+        left_out: Why the others cannot be differentiated.
+    """
+
+    measured: dict[str, tf.Tensor]
+    left_out: dict[str, str]
+
+    @classmethod
+    def of(cls, model: keras.Model, output: Any, num_rows: int) -> Heads:
+        """The tensors in what a model returned; a None is no output."""
+        found = [(path, tensor) for path, tensor in _leaves(output) if tensor is not None]
+        measured, left_out = {}, {}
+        for name, (_, tensor) in zip(_names(model, [path for path, _ in found]), found, strict=True):
+            fault = _fault(tensor, num_rows)
+            if fault:
+                left_out[name] = fault
+            else:
+                measured[name] = tf.ensure_shape(tensor, (num_rows, *tensor.shape[1:]))
+        return cls(measured, left_out)
+
+    def chosen(self, name: str | None) -> dict[str, tf.Tensor]:
+        """The head that was asked for, or all; refuses what is not there or cannot be measured."""
+        if name in self.left_out or not self.measured:
+            errors.refuse_heads(self.left_out if name is None else {name: self.left_out[name]})
+        if name is None:
+            return self.measured
+        if name not in self.measured:
+            errors.refuse_unit(name, list(self.measured))
+        return {name: self.measured[name]}
+
+
+def logits_of(head: tf.Tensor) -> tf.Tensor | None:
+    """What went into the softmax or sigmoid that made a head, however that was spelt; None if none did."""
+    operation = head.op
+    while operation.type in PASSING_ON:
+        operation = operation.inputs[0].op
+    if operation.type not in SATURATING:
+        return None
+    logits = operation.inputs[0]
+    return tf.reshape(logits, head.shape) if logits.shape != head.shape else logits
+
+
+def _leaves(output: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+    """What stands at the ends of nested dicts, lists and tuples, and the way there."""
+    if isinstance(output, dict):
+        for key, part in output.items():
+            yield from _leaves(part, (*path, str(key)))
+    elif isinstance(output, (list, tuple)):
+        for index, part in enumerate(output):
+            yield from _leaves(part, (*path, index))
+    else:
+        yield path, output
+
+
+def _names(model: keras.Model, paths: list[tuple[str | int, ...]]) -> list[str]:
+    """The keys on the way in dicts, else the names that the model has for its outputs, made different as Keras does."""
+    own = getattr(model, "output_names", None) or []
+    own = own if len(own) == len(paths) else [f"output_{index}" for index in range(len(paths))]
+    keyed = any(isinstance(step, str) for path in paths for step in path)
+    names: list[str] = []
+    for path, name in zip(paths, own, strict=True):
+        wanted = "/".join(map(str, path)) if keyed else name
+        numbered = (f"{wanted}_{count}" for count in itertools.count(1))
+        names.append(next(each for each in itertools.chain([wanted], numbered) if each not in names))
+    return names
+
+
+def _fault(tensor: Any, num_rows: int) -> str | None:
+    """Why an output has no derivatives of single rows."""
+    if not isinstance(tensor, tf.Tensor):
+        return f"a {type(tensor).__name__}"
+    if not tensor.dtype.is_floating:
+        return f"of type {tensor.dtype.name}"
+    if tensor.shape.rank is None or not tensor.shape[1:].is_fully_defined():
+        return "of unknown shape"
+    if not tensor.shape.rank or tensor.shape[0] not in (None, num_rows) or not math.prod(tensor.shape[1:]):
+        return f"of shape {tuple(tensor.shape)}, without a value for each row"
+    return None

@@ -1,0 +1,183 @@
+"""A live Keras model on TensorFlow as a `Network`."""
+
+from __future__ import annotations
+
+import math
+import re
+import weakref
+from typing import Any, NamedTuple, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_sensitivity import errors
+from keras_sensitivity.look import Look
+from keras_sensitivity.moments import Moments
+from keras_sensitivity.networks.inputs import Inputs, Leaf
+from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
+from keras_sensitivity.networks.keras_tf.graphs import Graph
+from keras_sensitivity.networks.keras_tf.identity import Identity, Path
+from keras_sensitivity.networks.keras_tf.layers import called, is_stateful, packed, reads_codes
+from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, RowPass, specs_of
+from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS
+from keras_sensitivity.networks.network import Batch, Derivatives, Network, Pass, Question
+
+__all__ = ["KerasNetwork"]
+
+Array = np.ndarray[Any, Any]
+R = TypeVar("R")
+
+# Names that Keras gives to inputs without one.
+AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer)(_\d+)?")
+
+# Passes kept for one model: several batch shapes or output units in turn.
+PASSES_KEPT = 16
+
+
+class _Kept(NamedTuple):
+    """A pass, and what the model was when it was traced.
+
+    Attributes:
+        traced: The pass.
+        identity: The model's attributes.
+        volatile: Where these change whenever the model's Python is run, such as a list of its calls.
+        graph: What it computes, where the attributes do not tell that.
+    """
+
+    traced: KerasPass[Any]
+    identity: Identity
+    volatile: set[Path]
+    graph: Graph | None
+
+
+class KerasNetwork(Network):
+    """A built Keras model; passes are traced once for each question and batch shape, and anew when the model changed.
+
+    Args:
+        model: The model; it is not changed.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        errors.check_backend()
+        errors.check_model(model)
+        self._model = model
+
+    def inputs(self, x: Any) -> Inputs:
+        """The inputs that a functional or Sequential model declares; those of a subclassed one are read from x."""
+        declared = getattr(self._model, "inputs", None)
+        if not declared:
+            return Inputs.of(_structure_of(x, _built_shapes(self._model)))
+        structure = getattr(self._model, "_inputs_struct", declared[0] if len(declared) == 1 else list(declared))
+        return Inputs.of(keras.tree.map_structure(_leaf, structure))
+
+    def batch_type(self, declared: str | None, array: Array) -> str:
+        """The declared type; numbers of an input that declares none are codes only if the model reads codes."""
+        if array.dtype == object:
+            return "string"
+        if declared is not None and not declared.startswith(("float", "bfloat")):
+            return declared
+        if declared is None and array.dtype.kind in "iu" and reads_codes(self._model):
+            return str(array.dtype)
+        # Also for float16: its layers cast by themselves.
+        return "float64" if self._model.compute_dtype == "float64" else "float32"
+
+    @property
+    def fixed_batch_size(self) -> int | None:
+        """That of a stateful model; the size of the batch on which another one happened to be built means nothing."""
+        declared = getattr(self._model, "inputs", None) or []
+        return next((int(tensor.shape[0]) for tensor in declared if tensor.shape[0] and is_stateful(self._model)), None)
+
+    def floats_per_row(self, row_shapes: list[tuple[int, ...]], *, keeps_rows: bool) -> int:
+        """Activations with their gradients, and the derivatives, which are float64, of the units alive at once."""
+        widths = sum(variable.shape[-1] for variable in self._model.trainable_variables if len(variable.shape))
+        outputs = [tensor.shape[-1] or 1 for tensor in getattr(self._model, "outputs", None) or [] if tensor.shape[1:]]
+        units = sum(outputs) or UNROLLED_UNITS
+        units = units if keeps_rows else min(UNROLLED_UNITS, units)
+        positions = max(math.prod(shape[:-1]) for shape in row_shapes)
+        return int(2 * (units + 2) * sum(map(math.prod, row_shapes)) + 2 * positions * widths)
+
+    def look_pass(self, batch: Batch, question: Question) -> Pass[Look]:
+        """Sums of the derivatives of a batch."""
+        return self._pass(LookPass, batch, question)
+
+    def row_pass(self, batch: Batch, question: Question) -> Pass[Derivatives]:
+        """The derivatives of single rows."""
+        return self._pass(RowPass, batch, question)
+
+    def input_pass(self, batch: Batch, question: Question) -> Pass[Moments]:
+        """The moments of the inputs."""
+        return self._pass(InputPass, batch, question)
+
+    def _pass(self, kind: type[KerasPass[R]], batch: Batch, question: Question) -> Pass[R]:
+        """This kind of pass for the model as it is now, traced only where that was not done before."""
+        shapes = tuple((leaf.shape, leaf.dtype.str) for leaf in batch)
+        definition = question.definition
+        what = definition.output, definition.logits, definition.mode, question.exclude, question.jit_compile
+        key = (kind, shapes, repr(question.inputs), what)
+        with LOCK:
+            passes = _passes.setdefault(self._model, {})
+            identity = Identity(self._model)
+            kept = passes.pop(key, None)
+            if kept is None or not self._is_same(kept, identity, batch, question):
+                kept = self._traced(kind, identity, batch, question)
+            passes[key] = kept  # the last one used stands last
+            while len(passes) > PASSES_KEPT:
+                del passes[next(iter(passes))]
+        return kept.traced
+
+    def _traced(self, kind: type[KerasPass[R]], before: Identity, batch: Batch, question: Question) -> _Kept:
+        with borrowed(self._model):
+            traced = kind(self._model, batch, question)
+            graph = None if before.is_whole else self._graph(batch, question)
+        after = Identity(self._model)
+        return _Kept(traced, after, before.changed(after), graph)
+
+    def _is_same(self, kept: _Kept, identity: Identity, batch: Batch, question: Question) -> bool:
+        """Whether the model computes what it did when it was traced."""
+        if not kept.identity.is_same(identity, kept.volatile):
+            return False
+        if kept.graph is None:
+            return True
+        with borrowed(self._model):
+            return kept.graph == self._graph(batch, question)
+
+    def _graph(self, batch: Batch, question: Question) -> Graph:
+        """What the model computes of a batch, and backwards."""
+        model = self._model
+
+        def forwards(*x: tf.Tensor) -> Any:
+            return called(model, packed(model, question.inputs, x))
+
+        def backwards(*x: tf.Tensor) -> Any:
+            sources = [*(leaf for leaf in x if leaf.dtype.is_floating), *(v.value for v in model.trainable_variables)]
+            with tf.GradientTape() as tape:
+                tape.watch(sources)
+                target = [part for part in tf.nest.flatten(forwards(*x)) if getattr(part, "dtype", tf.bool).is_floating]
+            return [gradient for gradient in tape.gradient(target, sources) if gradient is not None]
+
+        return Graph(forwards, backwards, specs_of(batch))
+
+
+# Weak, and nothing kept holds its model: it lives as long as its user wants.
+_passes: weakref.WeakKeyDictionary[keras.Model, dict[Any, _Kept]] = weakref.WeakKeyDictionary()
+
+
+def _leaf(tensor: Any) -> Leaf:
+    return Leaf("" if AUTOMATIC_NAME.fullmatch(tensor.name) else tensor.name, tuple(tensor.shape), str(tensor.dtype))
+
+
+def _structure_of(x: Any, shapes: Any) -> Any:
+    """Dicts of x, and lists where the model was built with a list of as many shapes; a leaf at each end."""
+    if isinstance(x, dict):
+        return {key: _structure_of(x[key], shapes.get(key) if isinstance(shapes, dict) else None) for key in x}
+    several = isinstance(shapes, (list, tuple)) and all(isinstance(shape, (list, tuple, dict)) for shape in shapes)
+    if isinstance(x, (list, tuple)) and several and len(shapes) == len(x):
+        return [_structure_of(part, shape) for part, shape in zip(x, shapes, strict=True)]
+    return Leaf()
+
+
+def _built_shapes(model: keras.Model) -> Any:
+    """The shapes that a subclassed model was first called with."""
+    shapes = getattr(model, "_build_shapes_dict", None)
+    return next(iter(shapes.values())) if shapes else None

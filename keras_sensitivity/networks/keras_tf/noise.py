@@ -1,0 +1,51 @@
+"""The noise of a model's probes, to be differentiated with respect to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from keras_sensitivity import errors
+from keras_sensitivity.networks.keras_tf.borrowing import Loan
+from keras_sensitivity.networks.keras_tf.layers import layers
+from keras_sensitivity.probes import NoiseProbes
+
+__all__ = ["Noise"]
+
+
+class Noise:
+    """Watches the noise that the model's `NoiseProbes` will make when they are called.
+
+    Attributes:
+        made: The noise, in the order of the calls.
+    """
+
+    def __init__(self, model: keras.Model, loan: Loan, tape: tf.GradientTape) -> None:
+        self._tape = tape
+        self._trained: list[tf.Tensor] = [variable.value for variable in model.trainable_variables]
+        self._origins: list[tuple[str, tf.Tensor]] = []
+        self.made: list[tf.Tensor] = []
+        for layer in layers(model):
+            if isinstance(layer, NoiseProbes):
+                loan.replace(layer, "noise", self._watching(layer))
+
+    def _watching(self, layer: NoiseProbes) -> Callable[..., tf.Tensor]:
+        function = layer.noise
+
+        def call(inputs: tf.Tensor) -> tf.Tensor:
+            result = function(inputs)
+            self._tape.watch(result)
+            self.made.append(result)
+            self._origins.append((layer.name, inputs))
+            return result
+
+        return call
+
+    def refuse_behind_weights(self) -> None:
+        """Refuse, after the call, probes behind weights that are trained: as those change, so would the noise."""
+        with self._tape.stop_recording():
+            for name, inputs in self._origins:
+                if any(gradient is not None for gradient in self._tape.gradient(inputs, self._trained)):
+                    errors.refuse_probes_behind_weights(name)

@@ -1,0 +1,280 @@
+"""The passes over a Keras model: derivatives summed over the batch, or row by row, or only the inputs' moments."""
+
+from __future__ import annotations
+
+import abc
+import weakref
+from typing import Any, NamedTuple, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_sensitivity import errors
+from keras_sensitivity.look import Look
+from keras_sensitivity.moments import Count, CrossMoments, Mergeable, Moments
+from keras_sensitivity.networks.keras_tf.codes import Call
+from keras_sensitivity.networks.keras_tf.compiled import Compiled, chosen_compiler
+from keras_sensitivity.networks.keras_tf.layers import layers
+from keras_sensitivity.networks.keras_tf.same_step import same_step
+from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS, over_units, power_sums, product_sums
+from keras_sensitivity.networks.keras_tf.tape import Forward, Scale, wide
+from keras_sensitivity.networks.network import Batch, Derivatives, Pass, Question
+
+__all__ = ["InputPass", "KerasPass", "LookPass", "RowPass", "specs_of"]
+
+Array = np.ndarray[Any, Any]
+R = TypeVar("R")
+
+# A float16 network loses derivatives below 6e-8, so its target is scaled up as far as it stays finite.
+FIRST_HALF_SCALE = 2.0**24
+HALF_SCALE_STEP = 16.0
+
+
+def specs_of(batch: Batch) -> tuple[tf.TensorSpec, ...]:
+    """The shapes and types of the tensors of a batch."""
+    return tuple(tf.TensorSpec(leaf.shape, tf.string if leaf.dtype == object else leaf.dtype) for leaf in batch)
+
+
+class KerasPass(Pass[R]):
+    """A forward pass of a model under a tape, traced for batches of one shape, and what a kind of pass makes of it.
+
+    Args:
+        model: A built Keras model.
+        batch: Rows, whose shape and type all later batches share.
+        question: What is asked.
+
+    Attributes:
+        same_step: The way to the same-step derivatives, "" without such.
+    """
+
+    watches_noise = False
+
+    def __init__(self, model: keras.Model, batch: Batch, question: Question) -> None:
+        self._model = weakref.ref(model)  # what is kept of a model must not keep it alive
+        self._question = question
+        self._specs = specs_of(batch)
+        self._halves = any(layer.compute_dtype == "float16" for layer in layers(model))
+        self._target_scale = FIRST_HALF_SCALE if self._halves else 1.0
+        self._kept_as_integers: frozenset[Call] = frozenset()
+        self.same_step = ""
+        self._compiler = chosen_compiler(model, question.jit_compile, self._specs)
+        self._compile()
+        self._settle(batch)
+
+    def __call__(self, batch: Batch, weights: Array) -> tuple[R, Array]:
+        """The result for a batch, and whether each row has a step that is not masked."""
+        return self._result(self._found(batch, weights, np.ones(len(weights))))
+
+    @property
+    def description(self) -> str:
+        """Which compiler was chosen, and why."""
+        compiler = "XLA" if self._compiled.use_xla else "plain graph"
+        diagonal = f"; same-step derivatives: {self.same_step}" if self.same_step else ""
+        return f"{compiler}: {self._compiled.reason}{diagonal}"
+
+    # --- what a kind of pass is ---------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
+        """What is computed of a forward pass: a structure of tensors."""
+
+    @abc.abstractmethod
+    def _are_finite(self, found: Any) -> bool:
+        """Whether all derivatives in the same structure of arrays are finite."""
+
+    @abc.abstractmethod
+    def _has_derivatives(self, found: Any, rows: Array) -> bool:
+        """Whether any derivative of rows of x is not 0; ``rows`` says which, and only these have a weight."""
+
+    @abc.abstractmethod
+    def _result(self, found: Any) -> tuple[R, Array]:
+        """What the caller gets of the same structure of arrays."""
+
+    # --- how it is run ------------------------------------------------------------------------------------------------
+
+    def _compile(self) -> None:
+        rows = self._specs[0].shape[:1]
+        specs = (*self._specs, *[tf.TensorSpec(rows, tf.float64)] * 2, tf.TensorSpec((), tf.float32))
+        self._compiled = Compiled(self._traced, specs, *self._compiler)
+
+    def _traced(self, *arguments: tf.Tensor) -> tuple[Any, tuple[tf.Tensor, ...]]:
+        """What is computed on the device; whether calls with integers cast to numbers agree with the model's own."""
+        *inputs, weights, rows, target_scale = arguments
+        x, scale = tuple(inputs), Scale(rows, target_scale)
+        forward = Forward.of(self._whole_model(), x, self._question, **self._how)
+        self.units, self.mode, self.left_out = forward.units, forward.mode, forward.run.left_out
+        self.is_activated = forward.run.is_activated
+        self.parts = tuple(part for part in forward.parts if not part.is_noise)
+        self.num_probes = sum(part.num_entries for part in forward.parts if part.is_noise)
+        self._cast_calls = tuple(forward.run.agreements)
+        return self._on_device(x, weights, forward, scale), tuple(forward.run.agreements.values())
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        """How the model is run, in the words of `run`."""
+        return {"kept_as_integers": self._kept_as_integers, "with_noise": self.watches_noise}
+
+    def _whole_model(self) -> keras.Model:
+        model = self._model()
+        assert model is not None  # whoever runs a pass holds the model
+        return model
+
+    def _settle(self, batch: Batch) -> None:
+        """Run once, to find which integers must not be cast, and whether the rows of a batch are mixed.
+
+        Half of the rows, drawn at random, send their derivatives back; the others are asked what they got of them.
+        """
+        asked = np.random.default_rng(0).permutation(len(batch[0])) % 2 == 1
+        found = self._found(batch, asked.astype(float), 1.0 - asked)
+        self.mixes_rows = self._has_derivatives(found, asked)
+
+    def _found(self, batch: Batch, weights: Array, rows: Array) -> Any:
+        """What the device returns, with a target scaled as high as it stays finite."""
+        tensors = [tf.constant(leaf, spec.dtype) for leaf, spec in zip(batch, self._specs, strict=True)]
+        while True:
+            scale = tf.constant(self._target_scale, tf.float32)
+            found, agreements = self._compiled(*tensors, tf.constant(weights), tf.constant(rows), scale)
+            refused = {call for call, agrees in zip(self._cast_calls, agreements, strict=True) if not agrees}
+            if refused:
+                self._kept_as_integers |= refused
+                self._compile()
+            elif self._are_finite(found):
+                return found
+            elif not self._halves or self._target_scale <= 1:
+                errors.refuse_derivatives()
+            else:
+                self._target_scale /= HALF_SCALE_STEP
+
+
+class _Sums(NamedTuple):
+    """What the device returns for a batch of a look."""
+
+    reached: Any
+    num_samples: Any
+    num_flat: Any
+    weight: Any
+    weight_squares: Any
+    lag_weights: Any
+    derivatives: Any
+    same_step: Any
+    inputs: Any
+    outputs: Any
+    squares: Any
+
+
+class LookPass(KerasPass[Look]):
+    """The pass of a look: the `Look` at a batch."""
+
+    watches_noise = True
+
+    def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> _Sums:
+        valid, rows = forward.valid, weights[:, None]
+        present = rows[:, :, None] * valid
+
+        def derivatives(unit: Any) -> tf.Tensor:
+            """Derivatives of a unit at the newest step, shape (batch_size, num_lags, num_entries)."""
+            return forward.assembled(forward.derivatives(unit, scale))
+
+        shape = (x[0].shape[0], *forward.shape)
+        inputs = slice(shape[-1] - self.num_probes)  # the entries of the inputs; those of the probes follow
+        per_unit, h = over_units(derivatives, present, len(self.units), shape)
+        flat = tf.reduce_all(h[..., inputs] == 0, axis=(1, 2)) & (weights > 0)
+        diagonal: Any = ()
+        if self.mode == "many-to-many":
+            model, how = self._whole_model(), self._how
+            of_unit, self.same_step = same_step(model, x, forward, scale, self._question, **how)
+            diagonal, h = over_units(of_unit, present, len(self.units), shape)
+        h = tf.reshape((h * valid)[..., inputs], (shape[0], -1))
+        return _Sums(
+            reached=forward.reached,
+            num_samples=tf.math.count_nonzero(weights),
+            num_flat=tf.math.count_nonzero(flat),
+            weight=tf.reduce_sum(rows),
+            weight_squares=tf.reduce_sum(rows**2),
+            lag_weights=tf.reduce_sum(present, axis=0),
+            derivatives=per_unit,
+            same_step=diagonal,
+            inputs=power_sums(forward.values, present),
+            outputs=power_sums(tf.cast(forward.target, tf.float64), rows),
+            squares=product_sums(h, rows),
+        )
+
+    def _are_finite(self, found: _Sums) -> bool:
+        # The squares of derivatives that are not finite would not be either.
+        return all(np.isfinite(sums[-1]).all() for sums in (found.derivatives, found.same_step, found.squares) if sums)
+
+    def _has_derivatives(self, found: _Sums, rows: Array) -> bool:
+        return bool(found.num_flat < found.num_samples)
+
+    def _result(self, found: _Sums) -> tuple[Look, Array]:
+        derivatives, probes = Moments.from_sums(found.lag_weights, *found.derivatives).split(self.num_probes)
+        inputs, noise = Moments.from_sums(found.lag_weights, *found.inputs).split(self.num_probes)
+        moments: dict[str, Mergeable] = {
+            "samples": Count(int(found.num_samples)),
+            "flat": Count(int(found.num_flat)),
+            "derivatives": derivatives,
+            "inputs": inputs,
+            "outputs": Moments.from_sums(found.weight, *found.outputs),
+            "squares": CrossMoments.from_sums(found.weight, found.weight_squares, *found.squares),
+        }
+        if found.same_step:
+            moments["same_step"] = Moments.from_sums(found.lag_weights, *found.same_step).split(self.num_probes)[0]
+        if probes is not None and noise is not None:
+            moments |= {"probes": probes, "noise": noise}
+        return Look(moments), found.reached
+
+
+class RowPass(KerasPass[Derivatives]):
+    """The pass of an explanation: the `Derivatives` of each row."""
+
+    def _on_device(
+        self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale
+    ) -> tuple[Derivatives, tf.Tensor]:
+        types = [wide(tensor.dtype) for tensor in forward.tensors]
+
+        def derivatives(unit: Any) -> list[tf.Tensor]:
+            return [tf.cast(g, kind) for g, kind in zip(forward.derivatives(unit, scale), types, strict=True)]
+
+        num_units = len(self.units)
+        if num_units <= UNROLLED_UNITS:
+            units = [derivatives(unit) for unit in range(num_units)]
+            gradients = [tf.stack(every, axis=1) for every in zip(*units, strict=True)]
+        else:
+            looped = tf.map_fn(derivatives, tf.range(num_units), fn_output_signature=types)
+            gradients = [tf.transpose(g, (1, 0, *range(2, len(g.shape)))) for g in looped]
+        result = Derivatives(
+            forward.target,
+            tuple(gradients),
+            tuple(tf.cast(tensor, kind) for tensor, kind in zip(forward.tensors, types, strict=True)),
+            tuple(lags.all_steps for lags in forward.lags),
+            tuple(lags.valid > 0 for lags in forward.lags),
+        )
+        return result, forward.reached
+
+    def _are_finite(self, found: tuple[Derivatives, Any]) -> bool:
+        return all(np.isfinite(gradients).all() for gradients in found[0].gradients)
+
+    def _has_derivatives(self, found: tuple[Derivatives, Any], rows: Array) -> bool:
+        return any(gradients[rows].any() for gradients in found[0].gradients)
+
+    def _result(self, found: tuple[Derivatives, Array]) -> tuple[Derivatives, Array]:
+        return found
+
+
+class InputPass(KerasPass[Moments]):
+    """The pass over background rows: the `Moments` of the entries; of the model only what makes them is run."""
+
+    def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
+        present = weights[:, None, None] * forward.valid
+        return forward.reached, tf.reduce_sum(present, axis=0), power_sums(forward.values, present)
+
+    def _are_finite(self, found: Any) -> bool:
+        return True
+
+    def _has_derivatives(self, found: Any, rows: Array) -> bool:
+        return False
+
+    def _result(self, found: Any) -> tuple[Moments, Array]:
+        reached, weight, sums = found
+        return Moments.from_sums(weight, *sums), reached

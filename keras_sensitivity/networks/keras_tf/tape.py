@@ -1,0 +1,251 @@
+"""The forward pass of a model under a gradient tape, and one backward pass a unit.
+
+Every tensor that is differentiated with respect to is a `Part`; inside, it has the shape
+(batch_size, num_lags, num_entries): a table has one lag, an image is one long row of entries. Lag 0 is the newest step;
+with a mask, that is the last valid one of each row. All parts beside each other, those with fewer lags filled up with
+zeros that weigh nothing, make up what is measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_sensitivity import errors
+from keras_sensitivity.networks.keras_tf.axes import Lags, keeps_steps, mode_of, units_of
+from keras_sensitivity.networks.keras_tf.borrowing import borrowed
+from keras_sensitivity.networks.keras_tf.codes import Call, Codes, Found
+from keras_sensitivity.networks.keras_tf.heads import Heads, logits_of
+from keras_sensitivity.networks.keras_tf.layers import called, packed
+from keras_sensitivity.networks.keras_tf.masks import record_masks
+from keras_sensitivity.networks.keras_tf.noise import Noise
+from keras_sensitivity.networks.keras_tf.parts import read
+from keras_sensitivity.networks.keras_tf.steps import stop_states
+from keras_sensitivity.networks.network import Part, Question
+
+__all__ = ["Forward", "Run", "Scale", "gradients", "run", "wide"]
+
+Tensors = tuple[tf.Tensor, ...]
+
+
+class Run(NamedTuple):
+    """What one run of a model returns.
+
+    Attributes:
+        heads: The outputs that are differentiated, by name, in float32 or float64.
+        left_out: Why other outputs are not.
+        found: What can be differentiated with respect to; the noise of probes comes last.
+        masks: The masks of time steps.
+        agreements: See `Codes`.
+        is_activated: Whether a head is a softmax or sigmoid.
+        stopped: The recurrent layers whose states were stopped.
+    """
+
+    heads: dict[str, tf.Tensor]
+    left_out: dict[str, str]
+    found: list[Found]
+    masks: list[tf.Tensor]
+    agreements: dict[Call, tf.Tensor]
+    is_activated: bool
+    stopped: set[str]
+
+
+def run(
+    model: keras.Model,
+    x: Tensors,
+    tape: tf.GradientTape,
+    *,
+    question: Question,
+    kept_as_integers: Collection[Call] = (),
+    with_noise: bool = False,
+    stopping: bool = False,
+) -> Run:
+    """Call a model under a persistent tape that records, and note what happens inside.
+
+    Args:
+        model: The model.
+        x: Its inputs.
+        tape: Watches what is found.
+        question: What is asked.
+        kept_as_integers: See `Codes`.
+        with_noise: Whether the noise of probes is found, too.
+        stopping: Whether no derivative passes through the states of recurrent layers.
+    """
+    excluded = {index for index, name in enumerate(question.inputs.names) if name in question.exclude}
+    with borrowed(model) as loan:
+        masks = record_masks(model, loan)
+        noise = Noise(model, loan, tape)
+        stopped = stop_states(model, loan) if stopping else set()
+        codes = Codes(model, loan, tape, inputs=x, names=question.inputs.names, kept_as_integers=kept_as_integers)
+        output = called(model, packed(model, question.inputs, x))
+    noise.refuse_behind_weights()
+    every = Heads.of(model, output, x[0].shape[0])
+    name = question.definition.output
+    heads = every.chosen(name if isinstance(name, str) else None)
+    codes.refuse(list(heads.values()), excluded)
+    inner = {name: logits_of(head) for name, head in heads.items()}
+    if question.definition.logits:
+        heads = {name: errors.refuse_logits() if logits is None else logits for name, logits in inner.items()}
+    found = [each for each in codes.found if not set(each.sources) <= excluded]
+    found.sort(key=lambda each: (len(each.sources) > 1, each.sources))
+    return Run(
+        {name: tf.cast(head, wide(head.dtype)) for name, head in heads.items()},
+        {} if isinstance(name, str) else every.left_out,
+        found + [Found(tensor, (), False) for tensor in noise.made if with_noise],
+        masks,
+        codes.agreements,
+        not question.definition.logits and any(logits is not None for logits in inner.values()),
+        stopped,
+    )
+
+
+class Scale(NamedTuple):
+    """What multiplies the target before the backward pass.
+
+    Attributes:
+        rows: Of each row, 1 or 0, shape (batch_size,); with 0, nothing comes back from the row's own output.
+        target: A power of 2, taken back afterwards.
+    """
+
+    rows: tf.Tensor
+    target: tf.Tensor
+
+
+class Forward(NamedTuple):
+    """A forward pass, and what is read of it.
+
+    Attributes:
+        tape: Persistent, to be asked once a unit.
+        run: What the model returned.
+        used: Which of the tensors that were found the outputs depend on.
+        parts: How the axes of each of these are read.
+        lags: Where each lag of each is in each row.
+        mode: "static", "many-to-one" or "many-to-many".
+        steps: The lags of the time axis that heads have; None without one.
+        units: Names of the output units.
+        target: The heads at their newest step, shape (batch_size, num_units).
+    """
+
+    tape: tf.GradientTape
+    run: Run
+    used: list[int]
+    parts: tuple[Part, ...]
+    lags: list[Lags]
+    mode: str
+    steps: Lags | None
+    units: tuple[str, ...]
+    target: tf.Tensor
+
+    @classmethod
+    def of(cls, model: keras.Model, x: Tensors, question: Question, **how: Any) -> Forward:
+        """Run a model, with options of `run`, and read what is differentiated with respect to what."""
+        definition = question.definition
+        with tf.GradientTape(persistent=True) as tape:
+            found = run(model, x, tape, question=question, **how)
+            every = [read(each, x, found.masks, definition.mode) for each in found.found]
+            shapes = [tuple(head.shape) for head in found.heads.values()]
+            mode, steps = mode_of(definition.mode, every, shapes)
+            newest = {name: _newest(head, steps, mode) for name, head in found.heads.items()}
+            units, target = units_of(newest, definition.output)
+        used = _reached(tape, target, found, question)
+        parts, lags = tuple(every[index][0] for index in used), [every[index][1] for index in used]
+        return cls(tape, found, used, parts, lags, mode, steps, units, target)
+
+    @property
+    def tensors(self) -> list[tf.Tensor]:
+        """What is differentiated with respect to."""
+        return [self.run.found[index].tensor for index in self.used]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Lags and entries of all parts beside each other."""
+        return max(lags.num_lags for lags in self.lags), sum(math.prod(part.shape) for part in self.parts)
+
+    @property
+    def valid(self) -> tf.Tensor:
+        """1.0 where a row has a lag of a part, shape (batch_size, num_lags, num_entries), or 1 entry for one part."""
+        if len(self.parts) == 1:
+            return self.lags[0].valid[:, :, None]
+        every = [
+            tf.tile(lags.valid[:, :, None], (1, 1, math.prod(part.shape)))
+            for lags, part in zip(self.lags, self.parts, strict=True)
+        ]
+        return self._beside(every)
+
+    @property
+    def reached(self) -> tf.Tensor:
+        """Whether a row has any step of any sequence, shape (batch_size,)."""
+        sequences = [
+            lags.reached for lags, part in zip(self.lags, self.parts, strict=True) if part.num_lags is not None
+        ]
+        return tf.reduce_any(tf.stack(sequences), axis=0) if sequences else self.lags[0].reached
+
+    @property
+    def values(self) -> tf.Tensor:
+        """What the tensors hold, shape (batch_size, num_lags, num_entries), in float64."""
+        return self.assembled([tf.cast(tensor, tf.float64) for tensor in self.tensors])
+
+    def derivatives(self, unit: Any, scale: Scale) -> list[tf.Tensor]:
+        """Of one unit with respect to each tensor, of its shape, in float64."""
+        one_hot = tf.one_hot(unit, self.target.shape[1], dtype=self.target.dtype)
+        direction = tf.cast(scale.rows, self.target.dtype)[:, None] * one_hot
+        return gradients(self.tape, self.target, self.tensors, direction, scale.target)
+
+    def assembled(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Tensors of the shapes of the parts, by lag, beside each other: (batch_size, num_lags, num_entries)."""
+        by_lag = [
+            lags.order(tf.reshape(tensor, (tensor.shape[0], lags.num_lags, math.prod(part.shape))))
+            for tensor, lags, part in zip(tensors, self.lags, self.parts, strict=True)
+        ]
+        return by_lag[0] if len(by_lag) == 1 else self._beside(by_lag)
+
+    def _beside(self, by_lag: list[tf.Tensor]) -> tf.Tensor:
+        most = self.shape[0]
+        return tf.concat([tf.pad(part, ((0, 0), (0, most - part.shape[1]), (0, 0))) for part in by_lag], axis=2)
+
+
+def _reached(tape: tf.GradientTape, target: tf.Tensor, found: Run, question: Question) -> list[int]:
+    """Which tensors the target depends on; refuses inputs of which it depends on none."""
+    reached = tape.gradient(target, [each.tensor for each in found.found])
+    used = [index for index, gradient in enumerate(reached) if gradient is not None]
+    names = question.inputs.names
+    known = {names[source] for index in used for source in found.found[index].sources}
+    lost = [name for name in names if name not in known and name not in question.exclude]
+    if lost:
+        errors.refuse_path(lost, [name for name in names if name in known])
+    return used
+
+
+def _newest(head: tf.Tensor, steps: Lags | None, mode: str) -> tf.Tensor:
+    """A head at the newest step of each row."""
+    if steps is None or not (mode == "many-to-many" or keeps_steps(head.shape, steps.num_lags)):
+        return head
+    return steps.newest(head)
+
+
+def wide(kind: Any) -> Any:
+    """The type in which derivatives of or with respect to a tensor are returned."""
+    return tf.float64 if kind == tf.float64 else tf.float32
+
+
+def gradients(
+    tape: tf.GradientTape,
+    target: tf.Tensor,
+    tensors: Sequence[tf.Tensor],
+    direction: tf.Tensor,
+    target_scale: tf.Tensor,
+) -> list[tf.Tensor]:
+    """Derivatives of ``sum(direction * target)`` with respect to each tensor, of its shape, in float64.
+
+    The scale, a power of 2, lifts them over the smallest float16 on their way; taking it back in float64 is exact.
+    """
+    scaled = direction * tf.cast(target_scale, target.dtype)
+    found = tape.gradient(target, list(tensors), output_gradients=scaled)
+    return [
+        tf.cast(tf.ensure_shape(gradient, tensor.shape), tf.float64) / tf.cast(target_scale, tf.float64)
+        for gradient, tensor in zip(found, tensors, strict=True)
+    ]

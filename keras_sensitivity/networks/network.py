@@ -1,0 +1,170 @@
+"""`Network`: all that the package asks of what it measures.
+
+One answer is a live Keras model on TensorFlow (`keras_sensitivity.networks.keras_tf`); whatever else has inputs,
+outputs and derivatives of some kind may be another. No other room touches a model.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+import types
+from collections.abc import Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from keras_sensitivity.definition import Definition
+from keras_sensitivity.look import Look
+from keras_sensitivity.moments import Moments
+from keras_sensitivity.networks.inputs import Inputs
+
+__all__ = ["Batch", "Derivatives", "JitCompile", "Network", "Part", "Pass", "Question"]
+
+Array = np.ndarray[Any, Any]
+Batch = tuple[Array, ...]
+JitCompile = bool | str
+R = TypeVar("R")
+
+
+class Part(NamedTuple):
+    """How the axes of a tensor that is differentiated with respect to are read.
+
+    Attributes:
+        sources: The positions of the inputs that it comes from; more than one if they are crossed, none of probes.
+        shape: Of a row, without the time axis.
+        num_lags: Time steps; None without a time axis.
+        num_columns: How many columns of the input the entries stand for, in equal shares.
+        keeps_entries: Whether each entry is what one entry of the input, in the same place, was turned into.
+        is_number: Whether it is that entry itself, at most cast.
+    """
+
+    sources: tuple[int, ...]
+    shape: tuple[int, ...]
+    num_lags: int | None
+    num_columns: int
+    keeps_entries: bool
+    is_number: bool
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether it is the noise of probes, not what an input became."""
+        return not self.sources
+
+    @property
+    def num_entries(self) -> int:
+        """Entries of a step, or of the whole row."""
+        return math.prod(self.shape)
+
+
+class Derivatives(NamedTuple):
+    """The derivatives of single rows.
+
+    Attributes:
+        predictions: What is differentiated, shape (batch_size, num_units).
+        gradients: For each part, of each unit at its newest step, shape (batch_size, num_units, *part_shape).
+        values: For each part its values, shape (batch_size, *part_shape).
+        steps: For each part the time step of each lag, shape (batch_size, num_lags).
+        valid: For each part whether the row has the lag, of the same shape.
+    """
+
+    predictions: Array
+    gradients: tuple[Array, ...]
+    values: tuple[Array, ...]
+    steps: tuple[Array, ...]
+    valid: tuple[Array, ...]
+
+
+class Question(NamedTuple):
+    """What is asked of a network: the same question of the same network has the same answer.
+
+    Attributes:
+        inputs: What the network is called with.
+        definition: What is differentiated.
+        exclude: Names of inputs that are not differentiated with respect to.
+        jit_compile: True, False, or "auto" for whichever is faster, where a network is compiled.
+    """
+
+    inputs: Inputs
+    definition: Definition
+    exclude: tuple[str, ...] = ()
+    jit_compile: JitCompile = "auto"
+
+
+class Pass(abc.ABC, Generic[R]):
+    """A network made ready for batches of one shape: call it on a batch, get what this kind of pass returns for it.
+
+    Attributes:
+        units: Names of the output units, shape (num_units,).
+        parts: What is differentiated with respect to, in the order of the entries.
+        mode: "static", "many-to-one" or "many-to-many".
+        num_probes: How many entries of noise are measured beside the parts.
+        is_activated: Whether what is differentiated is a softmax or sigmoid, which saturates.
+        left_out: The outputs that have no derivatives, by name, and why.
+        mixes_rows: Whether a row's output depends on other rows of its batch; None if that is not known.
+    """
+
+    units: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+    mode: str = "static"
+    num_probes: int = 0
+    is_activated: bool = False
+    left_out: Mapping[str, str] = types.MappingProxyType({})
+    mixes_rows: bool | None = None
+
+    @abc.abstractmethod
+    def __call__(self, batch: Batch, weights: Array) -> tuple[R, Array]:
+        """The result for a batch, and whether each row has a step that is not masked.
+
+        Args:
+            batch: For each input an array of shape (batch_size, ...), of the shapes and types the pass was made for.
+            weights: Of the rows, shape (batch_size,).
+        """
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> str:
+        """How it is run, in a few words."""
+
+    @property
+    def num_lags(self) -> int | None:
+        """The most time steps of any input; None without a time axis."""
+        return max((part.num_lags for part in self.parts if part.num_lags is not None), default=None)
+
+
+class Network(abc.ABC):
+    """What is measured: it has inputs, takes batches of rows up to some size, and has derivatives."""
+
+    @abc.abstractmethod
+    def inputs(self, x: Any) -> Inputs:
+        """The inputs as the network declares them, or as they are found in x, some rows."""
+
+    @abc.abstractmethod
+    def batch_type(self, declared: str | None, array: Array) -> str:
+        """The type that batches of an input are cast to; "string" for text.
+
+        Args:
+            declared: The type that the network declares for the input; None if it does not say.
+            array: Some rows of the input.
+        """
+
+    @property
+    @abc.abstractmethod
+    def fixed_batch_size(self) -> int | None:
+        """How many rows every batch must have; None if any number will do."""
+
+    @abc.abstractmethod
+    def floats_per_row(self, row_shapes: list[tuple[int, ...]], *, keeps_rows: bool) -> int:
+        """About how many numbers a row takes while its derivatives are made; an estimate never raises."""
+
+    @abc.abstractmethod
+    def look_pass(self, batch: Batch, question: Question) -> Pass[Look]:
+        """A pass that sums up the derivatives of a batch."""
+
+    @abc.abstractmethod
+    def row_pass(self, batch: Batch, question: Question) -> Pass[Derivatives]:
+        """A pass that returns the derivatives of single rows."""
+
+    @abc.abstractmethod
+    def input_pass(self, batch: Batch, question: Question) -> Pass[Moments]:
+        """A pass that sums up the values of what would be differentiated with respect to."""

@@ -1,0 +1,170 @@
+"""Rows, a network and names, put together once; then batch after batch is run, as often as wanted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
+
+import keras
+import numpy as np
+
+from keras_sensitivity import errors
+from keras_sensitivity.definition import Definition
+from keras_sensitivity.features import Block, Features
+from keras_sensitivity.networks.network import Batch, JitCompile, Network, Part, Pass, Question
+from keras_sensitivity.rows.rows import Rows, default_names
+
+__all__ = ["Options", "Plan", "suitable_batch_size"]
+
+Array = np.ndarray[Any, Any]
+R = TypeVar("R")
+
+# Floats that one batch may hold in its activations and derivatives (256 MB in float32), and rows at the most.
+BATCH_FLOATS = 2**26
+BATCH_ROWS = 2**15
+
+# Rows of a batch of a stream at the least, where it yields less at a time and has no known end.
+STREAM_ROWS = 1024
+
+
+class Options(NamedTuple):
+    """The arguments that `measure`, `explain` and the callback share; what each means stands there."""
+
+    feature_names: Sequence[str] | None = None
+    groups: Mapping[str, Sequence[str]] | None = None
+    exclude: Sequence[str] = ()
+    batch_size: int | None = None
+    jit_compile: bool | Literal["auto"] = "auto"
+
+    def check(self, definition: object, num_samples: object = None) -> None:
+        """Refuse arguments that no model and no rows could make right."""
+        errors.check_instance("definition", definition, Definition, "pass keras_sensitivity.Definition(...) or PAPER")
+        errors.check_whole_number("num_samples", num_samples, none="all rows")
+        errors.check_whole_number("batch_size", self.batch_size, none="one chosen from the model's size")
+        errors.check_one_of("jit_compile", self.jit_compile, ("auto", True, False))
+
+
+class Plan(Generic[R]):
+    """A kind of pass over some rows; making one refuses whatever can be refused before the first batch.
+
+    Args:
+        kind: A kind of pass of the network, such as ``network.look_pass``.
+        network: What is measured.
+        rows: The rows.
+        definition: What is differentiated.
+        options: As in `measure`.
+        keeps_rows: Whether the results of single rows are kept, not only sums.
+
+    Attributes:
+        features: The names of what is measured.
+        blocks: How the measured tensors are read, in the order of the entries.
+        traced: The pass, for the network as it was when it was made, or renewed.
+    """
+
+    def __init__(
+        self,
+        kind: Callable[[Batch, Question], Pass[R]],
+        network: Network,
+        rows: Rows,
+        *,
+        definition: Definition,
+        options: Options,
+        keeps_rows: bool = False,
+    ) -> None:
+        inputs = rows.inputs
+        if options.exclude:
+            errors.check_excluded(options.exclude, inputs.names)
+        jit_compile: JitCompile = options.jit_compile
+        self._question = Question(inputs, definition, tuple(options.exclude), jit_compile)
+        self._kind = kind
+        self.rows = rows
+        self.batch_size = _batch_size(network, rows, options.batch_size, keeps_rows)
+        self._first_batch = rows.first_batch(self.batch_size)[0]
+        self.traced = kind(self._first_batch, self._question)
+        self.blocks = [_block(part, rows) for part in self.traced.parts]
+        self.features = Features.of(self.blocks, options.feature_names, options.groups)
+        if isinstance(definition.scale, tuple):
+            errors.check_scale_length(len(definition.scale), len(self.features.columns))
+
+    @property
+    def description(self) -> str:
+        """What is done, in one line."""
+        traced = self.traced
+        count = "a stream of" if self.rows.num_rows is None else f"{self.rows.num_rows:,}"
+        steps = f" x {traced.num_lags} lags ({traced.mode})" if traced.num_lags else ""
+        probes = f" and {traced.num_probes} noise probes" if traced.num_probes else ""
+        return (
+            f"{count} rows, {len(self.features.names)} features{probes}{steps}, {len(traced.units)} output unit(s), "
+            f"batches of {self.batch_size:,}; {traced.description}."
+        )
+
+    def renew(self) -> None:
+        """Ask the network for its pass anew: it may have changed since."""
+        before, self.traced = self.traced, self._kind(self._first_batch, self._question)
+        if (before.units, before.parts) != (self.traced.units, self.traced.parts):
+            errors.refuse_changed_network(before.units, self.traced.units)
+
+    def results(self, progress: bool = False) -> Iterator[R]:
+        """What the pass returns for each batch; refuses rows that are masked entirely, and weights that are all 0."""
+        batches: Iterable[tuple[Batch, Array]] = self.rows.batches(self.batch_size)
+        if progress:
+            num_rows = self.rows.num_rows
+            batches = _with_progress(batches, None if num_rows is None else math.ceil(num_rows / self.batch_size))
+        masked: list[int] = []
+        weight = 0.0
+        for index, (batch, weights) in enumerate(batches):
+            result, reached = self.traced(batch, weights)
+            lost = np.flatnonzero(~reached & (weights > 0)).tolist()
+            masked += [self.rows.position(index * self.batch_size + row) for row in lost]
+            weight += weights.sum()
+            yield result
+        if masked:
+            errors.refuse_masked(masked)
+        if weight == 0:
+            errors.refuse_weightless()
+
+
+def _block(part: Part, rows: Rows) -> Block:
+    """The names of the columns that a measured tensor stands for."""
+    leaves = [rows.inputs.leaves[source] for source in part.sources]
+    source = "_X_".join(leaf.name for leaf in leaves)
+    columns = rows.columns[part.sources[0]]
+    if columns is None or part.num_lags is not None or len(columns) != part.num_columns or len(leaves) > 1:
+        columns = default_names(source, part.shape if part.keeps_entries else (part.num_columns,))
+    return Block(tuple(columns), part.shape, part.num_lags, source, part.sources, part.is_number)
+
+
+def suitable_batch_size(num_rows: int, floats_per_row: int) -> int:
+    """Rows of a batch whose numbers take about 256 MB, in equal batches over all rows.
+
+    >>> suitable_batch_size(100, 1), suitable_batch_size(100, 2**20)
+    (100, 50)
+    """
+    most = max(1, min(BATCH_ROWS, BATCH_FLOATS // max(1, floats_per_row)))
+    num_batches = -(-num_rows // most)
+    return -(-num_rows // num_batches)
+
+
+def _batch_size(network: Network, rows: Rows, asked: int | None, keeps_rows: bool) -> int:
+    """Rows of a batch: the network's own number, where it has one, else as asked for, else a suitable one."""
+    fixed = network.fixed_batch_size
+    if fixed is not None:
+        errors.check_fixed_batch_size(asked, fixed)
+        return fixed
+    floats = network.floats_per_row([leaf.shape[1:] for leaf in rows.first.leaves], keeps_rows=keeps_rows)
+    if rows.num_rows is None:
+        return asked or suitable_batch_size(max(STREAM_ROWS, len(rows.first)), floats)
+    if asked is not None:
+        return min(asked, rows.num_rows)
+    size = suitable_batch_size(rows.num_rows, floats)
+    # One row is explained now, five the next time: powers of 2, so that few shapes are traced.
+    return 2 ** (size - 1).bit_length() if keeps_rows and size == rows.num_rows else size
+
+
+def _with_progress(batches: Iterable[tuple[Any, Any]], count: int | None) -> Iterator[tuple[Any, Any]]:
+    """The same batches, and a progress bar that moves when one is done."""
+    bar = keras.utils.Progbar(count, unit_name="batch")
+    for index, batch in enumerate(batches):
+        yield batch
+        bar.update(index + 1, finalize=index + 1 == count)

@@ -1,0 +1,1 @@
+"""Results -> TensorBoard event files, readable by stock TensorBoard, and back."""

@@ -1,0 +1,76 @@
+"""`Explanation` -> TensorBoard event files."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+from typing import TYPE_CHECKING
+
+import tensorflow as tf
+
+from keras_sensitivity import errors, plots
+from keras_sensitivity.records.pages import MOST_FEATURES, escaped, image
+
+if TYPE_CHECKING:
+    from keras_sensitivity.explanation import Explanation
+
+__all__ = ["write_explanation"]
+
+# Explanations are no part of a training run.
+RUN = "explanations"
+
+# Samples that are drawn one by one, and how many of them share a group of TensorBoard's pages.
+MOST_SAMPLES = 50
+SAMPLES_IN_GROUP = 10
+
+
+def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str]) -> None:
+    """Write an explanation to ``log_dir/explanations``.
+
+    The first 50 samples become, ten to a group ``samples 0 to 9``:
+
+    - an image a sample: bars, for sequences lags by features, for images an overlay;
+    - a text a sample: the 20 largest shares in numbers;
+
+    and all of them together one image, ``explanations/overview``.
+
+    Raises:
+        OSError: If no file can be written there.
+    """
+    folder = os.path.join(log_dir, RUN)
+    errors.check_folder(folder)
+    count = min(MOST_SAMPLES, len(explanation))
+    columns = min(MOST_FEATURES + 1, explanation.features.shape[1])
+    with tf.summary.create_file_writer(folder).as_default(step=0), tf.summary.record_if(True):
+        if explanation.map is None:
+            overview = functools.partial(plots.overview, explanation, top=MOST_FEATURES, most=MOST_SAMPLES)
+            image("explanations/overview", overview, 2.2 + 0.2 * count, width=2.4 + 0.3 * columns)
+        else:
+            overlays = functools.partial(plots.overlays, explanation, most=MOST_SAMPLES)
+            image("explanations/overview", overlays, 0.8 * -(-count // 5))
+        for sample in range(count):
+            first = sample - sample % SAMPLES_IN_GROUP
+            group = f"samples {first} to {min(first + SAMPLES_IN_GROUP, count) - 1}"
+            height = 4.0 if explanation.map is not None else 1.3 + 0.27 * columns
+            image(f"{group}/{sample}", functools.partial(explanation.plot, sample), height)
+            # A tag belongs to one tab only.
+            tf.summary.text(f"{group}/table {sample}", _sample_markdown(explanation, sample))
+
+
+def _sample_markdown(explanation: Explanation, sample: int) -> str:
+    """The predictions at a sample, and a Markdown table of its 20 largest shares."""
+    predictions = zip(explanation.units, explanation.predictions[sample], strict=True)
+    shares = explanation.features.iloc[sample].sort_values(ascending=False, kind="stable")
+    signs, values = explanation.signs.iloc[sample].to_dict(), explanation.values(sample)
+    text = io.StringIO()
+    text.write(", ".join(f"output {unit}: {value:.4g}" for unit, value in list(predictions)[:MOST_FEATURES]))
+    text.write("\n\n| feature | value | share, % | a higher value |\n|:---|---:|---:|:---|\n")
+    for name, share in shares[:MOST_FEATURES].to_dict().items():
+        effect = {1.0: "raises the output", -1.0: "lowers the output"}.get(signs[name], "")
+        value = plots.value(values[name]) if name in values else ""
+        text.write(f"| {escaped(name)} | {escaped(value)} | {share:.2f} | {effect} |\n")
+    if len(shares) > MOST_FEATURES:
+        rest = shares[MOST_FEATURES:].sum()
+        text.write(f"| the other {len(shares) - MOST_FEATURES:,} | | {rest:.2f} | |\n")
+    return text.getvalue()

@@ -1,0 +1,68 @@
+"""Trajectories back from TensorBoard event files."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+
+import pandas as pd
+
+from keras_sensitivity import errors
+from keras_sensitivity.records.looks import IMPORTANCES, NAMES, RUN
+
+__all__ = ["load_trajectory"]
+
+
+def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
+    """The trajectory that a `SensitivityCallback` wrote to its ``log_dir``, also of a fit that crashed or still runs.
+
+    Of several fits that wrote there, one that went on (``initial_epoch``) continues the one before from its first
+    look on; one that began anew replaces it.
+
+    Args:
+        log_dir: The callback's ``log_dir``.
+
+    Returns:
+        `SensitivityCallback.trajectory`: importances over epochs, index epoch (from 0), columns features, percent.
+
+    Raises:
+        FileNotFoundError: If no look was written there.
+
+    Example:
+
+    >>> import keras, numpy as np, tempfile
+    >>> import keras_sensitivity as ks
+    >>> x = np.random.default_rng(0).normal(size=(100, 3))
+    >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    >>> model.compile("adam", "mse")
+    >>> with tempfile.TemporaryDirectory() as log_dir:
+    ...     watch = ks.SensitivityCallback(x, log_dir=log_dir)
+    ...     history = model.fit(x, x[:, 0], epochs=2, callbacks=[watch], verbose=0)
+    ...     loaded = ks.load_trajectory(log_dir)
+    >>> loaded.equals(watch.trajectory)
+    True
+    """
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.util.tensor_util import make_ndarray
+
+    folder = pathlib.Path(log_dir, RUN)
+    names: list[str] = []
+    looks: dict[int, pd.Series[float]] = {}
+    for path in sorted(folder.glob("events.out.tfevents.*"), key=_by_number):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                if value.tag == NAMES:
+                    names = [name.decode() for name in make_ndarray(value.tensor)]
+                elif value.tag == IMPORTANCES:
+                    while looks and next(reversed(looks)) >= event.step:
+                        looks.popitem()
+                    looks[event.step] = pd.Series(make_ndarray(value.tensor), names)
+    if not looks:
+        errors.refuse_no_looks(folder)
+    return pd.DataFrame(list(looks.values()), pd.Index(list(looks), name="epoch", dtype="int64"))
+
+
+def _by_number(path: pathlib.Path) -> list[int]:
+    """The numbers in a file's name: the second in which it was begun, the process, and which of its files it is."""
+    return [int(digits) for digits in re.findall(r"\d+", path.name)]

@@ -1,0 +1,1 @@
+"""Whatever `fit` takes -> batches of one fixed shape, with row weights."""

@@ -1,0 +1,191 @@
+"""A look reads its data once, and no more of them than it needs."""
+
+import itertools
+import re
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+import zoo
+
+import keras_sensitivity as ks
+
+SIZE, COUNT = 5, 6
+X = zoo.rows(SIZE * COUNT)
+Y = X[:, :1]
+PLAIN = {"jit_compile": False}
+
+
+class Counted(keras.utils.PyDataset):
+    def __init__(self, read):
+        super().__init__()
+        self.read = read
+
+    def __len__(self):
+        return COUNT
+
+    def __getitem__(self, index):
+        self.read.append(index)
+        part = slice(index * SIZE, (index + 1) * SIZE)
+        return X[part], Y[part]
+
+
+def generator(read):
+    """A generator of batches that notes each that is taken."""
+    batches = Counted(read)
+    return (batches[index] for index in range(COUNT))
+
+
+def from_generator(read):
+    spec = (tf.TensorSpec((None, 5), tf.float32), tf.TensorSpec((None, 1), tf.float32))
+    return tf.data.Dataset.from_generator(lambda: generator(read), output_signature=spec)
+
+
+# Streams of 6 batches of 5 rows: a function of the list in which each batch that is read is noted.
+AGAIN = {"PyDataset": Counted, "from_generator": from_generator}
+STREAMS = AGAIN | {"generator": generator}
+
+
+@pytest.fixture
+def model():
+    model = zoo.build("relu, 3 units")
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+    return model
+
+
+def fit(model, *callbacks, epochs=1, **how):
+    model.fit(**({"x": X, "y": np.repeat(Y, 3, axis=1)} | how), epochs=epochs, callbacks=[*callbacks], verbose=0)
+
+
+def same(one, other):
+    pd.testing.assert_frame_equal(one.table, other.table, rtol=1e-5, atol=1e-7)
+    assert one.num_samples == other.num_samples
+
+
+# --- measure and explain --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_size", [None, 7])
+@pytest.mark.parametrize("kind", STREAMS)
+def test_measure_reads_each_batch_once(kind, batch_size, model):
+    read = []
+    importance = ks.measure(model, STREAMS[kind](read), batch_size=batch_size, **PLAIN)
+    assert read == [*range(COUNT)]
+    same(importance, ks.measure(model, X, **PLAIN))
+
+
+@pytest.mark.parametrize("num_samples", [1, 5, 12, 30, 100])
+@pytest.mark.parametrize("kind", STREAMS)
+def test_measure_reads_no_more_batches_than_it_needs(kind, num_samples, model):
+    read = []
+    importance = ks.measure(model, STREAMS[kind](read), num_samples=num_samples, **PLAIN)
+    assert read == [*range(min(-(-num_samples // SIZE), COUNT))]
+    same(importance, ks.measure(model, X[:num_samples], **PLAIN))
+
+
+def test_the_rest_of_a_generator_is_left(model):
+    stream = generator([])
+    same(ks.measure(model, stream, num_samples=10, **PLAIN), ks.measure(model, X[:10], **PLAIN))
+    same(ks.measure(model, stream, **PLAIN), ks.measure(model, X[10:], **PLAIN))
+
+
+@pytest.mark.parametrize("scale", ["std", None])
+@pytest.mark.parametrize("kind", STREAMS)
+def test_explain_reads_each_batch_once(kind, scale, model):
+    read = []
+    definition = ks.Definition(scale=scale)
+    explanation = ks.explain(model, STREAMS[kind](read), definition=definition, **PLAIN)
+    assert read == [*range(COUNT)]
+    expected = ks.explain(model, X, definition=definition, **PLAIN)
+    np.testing.assert_allclose(explanation.features, expected.features, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_explain_reads_its_background_once(kind, model):
+    read = []
+    explanation = ks.explain(model, X[:2], background=STREAMS[kind](read), **PLAIN)
+    assert read == [*range(COUNT)]
+    expected = ks.explain(model, X[:2], background=X, **PLAIN)
+    np.testing.assert_allclose(explanation.features, expected.features, rtol=1e-4)
+
+
+# --- in a fit -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", AGAIN)
+def test_each_look_of_a_fit_reads_its_stream_once(kind, model):
+    read = []
+    watch = ks.SensitivityCallback(AGAIN[kind](read), num_samples=None, **PLAIN)
+    counts = []
+    counter = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: counts.append(len(read)), on_epoch_end=lambda epoch, logs: counts.append(len(read))
+    )
+    fit(model, watch, counter, epochs=3)
+    assert counts[0] <= 1
+    assert np.diff(counts).tolist() == [COUNT] * 3
+    same(watch.importance, ks.measure(model, X, **PLAIN))
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_a_number_of_samples_is_read_once_for_all_fits(kind, model):
+    read = []
+    watch = ks.SensitivityCallback(STREAMS[kind](read), num_samples=12, **PLAIN)
+    for _ in range(2):
+        fit(model, watch, epochs=2)
+    assert read == [0, 1, 2]
+    same(watch.importance, ks.measure(model, X[:12], **PLAIN))
+
+
+@pytest.mark.parametrize("num_samples", [12, 4096])
+@pytest.mark.parametrize("kind", ["generator", "shuffled"])
+def test_a_second_fit_looks_at_the_same_rows(kind, num_samples, model):
+    tf.random.set_seed(None)
+    shuffled = tf.data.Dataset.from_tensor_slices(X).shuffle(len(X)).batch(SIZE)
+    assert not np.array_equal(*(np.concatenate([*shuffled.as_numpy_iterator()]) for _ in range(2)))
+    stream = generator([]) if kind == "generator" else shuffled
+    watch = ks.SensitivityCallback(stream, num_samples=num_samples, **PLAIN)
+    fit(model, watch, epochs=2)
+    first, second = watch.history
+    same(first, second)
+    fit(model, watch)
+    assert watch.importance is not second
+    same(watch.importance, first)
+
+
+def test_a_generator_that_would_have_to_be_read_at_every_look_is_refused_unread(model):
+    read = []
+    with pytest.raises(ValueError, match="x is a generator, which can be read only once"):
+        fit(model, ks.SensitivityCallback(generator(read), num_samples=None, **PLAIN))
+    assert not read
+
+
+@pytest.mark.parametrize("as_what", ["x", "validation_data"])
+def test_a_generator_for_both_is_refused_unread(as_what):
+    """`fit` itself takes its first batches before it calls anybody; nothing more is missing."""
+    model = zoo.build("linear")
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+    read = []
+    stream = generator(read)
+    taken = []
+    before = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: taken.append(len(read)))
+    watch = ks.SensitivityCallback(stream, **PLAIN)
+    how = {"x": stream} if as_what == "x" else {"x": X, "y": Y, "validation_data": stream}
+    with pytest.raises(ValueError, match="generator") as raised:
+        model.fit(**how, epochs=2, steps_per_epoch=2, callbacks=[before, watch], verbose=0)
+    assert re.fullmatch(r".*\n  Expected: .*\n  Received: .*\n  To fix it: pass .*", str(raised.value))
+    assert "fit" in str(raised.value).splitlines()[0]
+    assert taken == [len(read)]
+    assert len(read) < COUNT
+    assert [batch[0].tolist() for batch in stream] == [X[i : i + 5].tolist() for i in range(5 * len(read), 30, 5)]
+    assert model.optimizer.iterations == 0
+
+
+def test_a_generator_for_the_callback_alone_works(model):
+    read = []
+    watch = ks.SensitivityCallback(generator(read), **PLAIN)
+    batches = (batch for batch in itertools.repeat((X[:10], np.repeat(Y[:10], 3, axis=1))))
+    fit(model, watch, epochs=2, x=batches, y=None, steps_per_epoch=2)
+    assert read == [*range(COUNT)]
+    same(watch.importance, ks.measure(model, X, **PLAIN))
