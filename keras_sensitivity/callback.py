@@ -223,6 +223,7 @@ class SensitivityCallback(keras.callbacks.Callback):
             network = network_of(self.model)
             rows = self._rows(network)
             measurement = Measurement(network, rows, definition=self.definition, options=options)
+            measurement.rehearse()
         self._live = _Live(measurement, None if self.log_dir is None else LookWriter(self.log_dir))
         self._say(1, f"SensitivityCallback: {measurement.description}")
 

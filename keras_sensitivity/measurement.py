@@ -107,7 +107,7 @@ def measure(
 
 
 class Measurement:
-    """Looks at a network as often as wanted; making one runs a first batch, so that whatever fails does so now.
+    """Looks at a network as often as wanted; making one refuses whatever can be refused before the first look.
 
     Args:
         network: What is looked at.
@@ -130,6 +130,10 @@ class Measurement:
     def description(self) -> str:
         """What a look does, in one line."""
         return self._plan.description
+
+    def rehearse(self) -> None:
+        """Run a first batch, so that most of what can fail does so now; nothing is kept, nothing is warned of."""
+        self._plan.rehearse()
 
     def renew(self) -> None:
         """Take the network as it is now, where it may have changed since the last look."""

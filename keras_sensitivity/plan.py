@@ -115,14 +115,27 @@ class Plan(Generic[R]):
         weight = 0.0
         for index, (batch, weights) in enumerate(batches):
             result, reached = self.traced(batch, weights)
-            lost = np.flatnonzero(~reached & (weights > 0)).tolist()
-            masked += [self.rows.position(index * self.batch_size + row) for row in lost]
+            masked += self._masked(reached, weights, index)
             weight += weights.sum()
             yield result
         if masked:
             errors.refuse_masked(masked)
         if weight == 0:
             errors.refuse_weightless()
+
+    def rehearse(self) -> None:
+        """Run the first rows, which tell already of most of what `results` would refuse; nothing more is read."""
+        batch, weights = self.rows.first_batch(self.batch_size)
+        masked = self._masked(self.traced(batch, weights)[1], weights, 0)
+        if masked:
+            errors.refuse_masked(masked)
+        if self.rows.num_rows == len(self.rows.first) and not self.rows.first.row_weights.any():
+            errors.refuse_weightless()
+
+    def _masked(self, reached: Array, weights: Array, batch: int) -> list[int]:
+        """Where rows stand in the user's x that have a weight, and no step that is not masked."""
+        lost = np.flatnonzero(~reached & (weights > 0)).tolist()
+        return [self.rows.position(batch * self.batch_size + row) for row in lost]
 
 
 def _block(part: Part, rows: Rows) -> Block:

@@ -21,8 +21,8 @@ class FunctionNetwork(Network):
     def inputs(self, x):
         return Inputs.of(Leaf(shape=(None, None)))
 
-    def batch_type(self, declared, array):
-        return "float64"
+    def batch_types(self, inputs, rows):
+        return ("float64",)
 
     def floats_per_row(self, row_shapes, *, keeps_rows):
         return 4 * sum(map(np.prod, row_shapes))

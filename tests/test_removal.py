@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_sensitivity as ks
-from keras_sensitivity import removal
+from keras_sensitivity.removal import removal
 
 L = keras.layers
 
@@ -791,7 +791,7 @@ REFUSED = {
 def test_what_is_refused_is_refused_before_anything_is_built(build, words, monkeypatch):
     model = build()
     before = state(model)
-    monkeypatch.setattr(removal, "_Builder", lambda plan: pytest.fail("a model is built"))
+    monkeypatch.setattr(removal, "Builder", lambda plan: pytest.fail("a model is built"))
     with pytest.raises(ValueError, match=words) as caught:
         ks.remove_probes(model)
     for part in ("Expected: ", "Received: ", "To fix it: "):

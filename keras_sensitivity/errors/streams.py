@@ -95,9 +95,9 @@ def refuse_weightless() -> NoReturn:
 
 
 def refuse_shared_generator(where: str) -> NoReturn:
-    """Say that the callback would take the batches that ``where`` is about to read."""
+    """Say that the callback would take the batches of ``where``, which fit is about to read."""
     fail(
-        f"SensitivityCallback was given the generator that is also {where}: what it reads would be missing there.",
+        f"SensitivityCallback was given the generator that fit reads {where} from: what one takes, the other misses.",
         expected="rows of its own: arrays, a tf.data.Dataset, a keras.utils.PyDataset, or another generator",
         received="one generator for both",
         fix="pass some rows as arrays, or tf.data.Dataset.from_generator(...) to both; nothing was read yet",

@@ -140,12 +140,12 @@ class Network(abc.ABC):
         """The inputs as the network declares them, or as they are found in x, some rows."""
 
     @abc.abstractmethod
-    def batch_type(self, declared: str | None, array: Array) -> str:
-        """The type that batches of an input are cast to; "string" for text.
+    def batch_types(self, inputs: Inputs, rows: Batch) -> tuple[str, ...]:
+        """For each input the type that its batches are cast to; "string" for text.
 
         Args:
-            declared: The type that the network declares for the input; None if it does not say.
-            array: Some rows of the input.
+            inputs: The inputs.
+            rows: Some rows of each, as they come.
         """
 
     @property

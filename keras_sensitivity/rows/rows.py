@@ -125,7 +125,7 @@ def read(x: Any, network: Network, *, num_samples: int | None = None, weights: A
 def _read_arrays(x: Any, network: Network, num_samples: int | None, weights: Any) -> Rows:
     inputs = network.inputs(x)
     columns, chunk = _chunk(x, weights, inputs)
-    dtypes = _batch_types(inputs, chunk, network)
+    dtypes = network.batch_types(inputs, chunk.leaves)
     positions = _subset(len(chunk), num_samples)
     if len(positions) < len(chunk):
         chunk = chunk.part(positions)
@@ -140,7 +140,7 @@ def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
     element, weights = reader.first
     inputs = network.inputs(element)
     columns, first = _chunk(element, weights, inputs, 0)
-    dtypes = _batch_types(inputs, first, network)
+    dtypes = network.batch_types(inputs, first.leaves)
 
     def chunks() -> Iterator[Chunk]:
         for index, (element, weights) in enumerate(reader):
@@ -155,10 +155,6 @@ def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
         return Rows(inputs, columns, dtypes, first, chunks, None, None)
     kept = _joined(list(_until(chunks(), num_samples))).part(slice(num_samples))
     return Rows(inputs, columns, dtypes, kept, lambda: iter([kept]), len(kept), np.arange(len(kept)))
-
-
-def _batch_types(inputs: Inputs, chunk: Chunk, network: Network) -> tuple[str, ...]:
-    return tuple(network.batch_type(leaf.dtype, array) for leaf, array in zip(inputs.leaves, chunk.leaves, strict=True))
 
 
 def _until(chunks: Iterator[Chunk], num_rows: int) -> Iterator[Chunk]:

@@ -16,10 +16,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+from keras.src.backend.common import global_state
 
-from keras_sensitivity.networks.keras_tf.layers import is_bookkeeping, operations, trainer_attributes
+from keras_sensitivity.networks.keras_tf.layers import operations, trainer_attributes
 
 __all__ = ["LOCK", "Loan", "borrowed"]
+
+# Where layers collect what a training step adds up.
+LOSSES = frozenset({"_loss_ids", "_losses", "_losses_override", "_metrics"})
+
+# Where Keras keeps the generator for layers that were given no seed.
+GENERATOR = "global_seed_generator"
 
 # Held whenever a model is changed for a while, or what is known of one is changed.
 LOCK = threading.RLock()
@@ -30,7 +37,7 @@ class Loan:
 
     def __init__(self, model: keras.Model) -> None:
         self._thread = threading.get_ident()
-        self._before = [(each, _attributes(each)) for each in operations(model)]
+        self._before = [(each, _attributes(each), [*vars(each).get("_tracked", ())]) for each in operations(model)]
 
     def replace(self, layer: Any, name: str, function: Callable[..., Any]) -> None:
         """Put a function in the place of a layer's own; other threads that run the model go on with the old one."""
@@ -56,7 +63,7 @@ class Loan:
 @contextlib.contextmanager
 def borrowed(model: keras.Model) -> Iterator[Loan]:
     """Within the block this thread may patch the model's layers and run them; at its end they are what they were."""
-    with LOCK:
+    with LOCK, _keras_own_generator():
         loan = Loan(model)
         try:
             yield loan
@@ -64,16 +71,29 @@ def borrowed(model: keras.Model) -> Iterator[Loan]:
             loan.give_back()
 
 
+@contextlib.contextmanager
+def _keras_own_generator() -> Iterator[None]:
+    """Leave it to the training to make the generator that Keras falls back to, and to draw its seed."""
+    before = global_state.get_global_attribute(GENERATOR)
+    try:
+        yield
+    finally:
+        if before is None:
+            global_state.set_global_attribute(GENERATOR, None)
+
+
 def _attributes(layer: Any) -> dict[str, Any]:
-    """The attributes that a layer's own code sets, not those by which Keras keeps books, maybe in another thread."""
-    keras_own = trainer_attributes() if isinstance(layer, keras.Model) else frozenset()
-    return {name: value for name, value in vars(layer).items() if not is_bookkeeping(name) and name not in keras_own}
+    """What a layer is, but for what a training in another thread may be writing."""
+    training = trainer_attributes() if isinstance(layer, keras.Model) else frozenset()
+    return {name: value for name, value in vars(layer).items() if name not in LOSSES and name not in training}
 
 
-def _restore(layer: Any, before: dict[str, Any]) -> None:
+def _restore(layer: Any, before: dict[str, Any], tracked: list[str]) -> None:
     own, now = vars(layer), _attributes(layer)
     for name in now.keys() - before.keys():
         del own[name]
     for name, value in before.items():
         if own.get(name, own) is not value:
             own[name] = value
+    if own.get("_tracked", tracked) != tracked:  # the names of what is saved with the layer
+        own["_tracked"][:] = tracked

@@ -22,14 +22,16 @@ from keras_sensitivity import errors
 from keras_sensitivity.networks.keras_tf.borrowing import Loan
 from keras_sensitivity.networks.keras_tf.layers import CODES, operations, reads_codes
 
-__all__ = ["Call", "Codes", "Found", "origins"]
+__all__ = ["Call", "Codes", "Found", "agree", "origins"]
 
 # Operations that leave each entry in its place, and those that do so for the indices, their second argument.
 PLACE_KEEPING = {
-    "AddV2", "AsString", "Bucketize", "Cast", "EnsureShape", "Equal", "ExpandDims", "FloorDiv", "FloorMod", "Greater",
-    "GreaterEqual", "Identity", "IdentityN", "Less", "LessEqual", "LogicalAnd", "LogicalNot", "LogicalOr",
-    "LookupTableFindV2", "Maximum", "Minimum", "Mul", "NotEqual", "OneHot", "Placeholder", "Reshape", "SelectV2",
-    "Squeeze", "StringLower", "StringToHashBucketFast", "StringToHashBucketStrong", "Sub",
+    "Abs", "AddV2", "AsString", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Bucketize", "Cast", "ClipByValue", "DivNoNan",
+    "EnsureShape", "Equal", "Exp", "ExpandDims", "Floor", "FloorDiv", "FloorMod", "Greater", "GreaterEqual", "Identity",
+    "IdentityN", "LeftShift", "Less", "LessEqual", "Log", "Log1p", "LogicalAnd", "LogicalNot", "LogicalOr",
+    "LookupTableFindV2", "Maximum", "Minimum", "Mul", "Neg", "NotEqual", "OneHot", "Placeholder", "Pow", "RealDiv",
+    "Relu", "Reshape", "RightShift", "Round", "SelectV2", "Sigmoid", "Sign", "Sqrt", "Square", "Squeeze", "StringLower",
+    "StringToHashBucketFast", "StringToHashBucketStrong", "Sub", "Tanh",
 }  # fmt: skip
 GATHERING = {"GatherV2", "ResourceGather"}
 
@@ -178,13 +180,14 @@ class Codes:
             return result
         before, after = tf.nest.flatten(result), tf.nest.flatten(again)
         target = next((part for part in after if part.dtype.is_floating), None)
-        if target is None or [part.shape for part in before] != [part.shape for part in after]:
+        texts = any(part.dtype == tf.string for part in (*before, *after))
+        if target is None or texts or [part.shape for part in before] != [part.shape for part in after]:
             return result
         with self._tape.stop_recording():
             gradients = self._tape.gradient(target, [number.tensor for number in casts])
         if any(gradient is None for gradient in gradients):
             return result
-        self.agreements[name] = tf.reduce_all(tf.stack(list(map(_agree, before, after))))
+        self.agreements[name] = tf.reduce_all(tf.stack(list(map(agree, before, after))))
         for number in casts:
             self._add(number)
         return again
@@ -293,8 +296,8 @@ def _key(tensor: tf.Tensor) -> Key:
     return tensor.op.name, tensor.value_index
 
 
-def _agree(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    """Whether two results are equal but for rounding."""
+def agree(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    """Whether two results of numbers are equal but for rounding."""
     first, second = tf.cast(one, tf.float64), tf.cast(other, tf.float64)
     largest = tf.maximum(tf.reduce_max(tf.abs(first)), 1.0)
     return tf.reduce_max(tf.abs(first - second)) <= ROUNDING[min(one.dtype.size, other.dtype.size)] * largest

@@ -24,7 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_sensitivity.networks.keras_tf.layers import is_bookkeeping, operations
+from keras_sensitivity.networks.keras_tf.layers import is_bookkeeping, operations, trainer_attributes
 
 __all__ = ["Identity", "Path", "Same", "content"]
 
@@ -32,8 +32,7 @@ Path = tuple[Any, ...]
 
 ATOMS = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, tf.DType, tf.TensorShape, type(...))
 
-# Constants, and what is looked at by itself.
-UNCHANGING = (tf.Tensor, keras.KerasTensor, keras.layers.Layer, keras.Operation)
+UNCHANGING = (tf.Tensor, keras.KerasTensor)
 
 # What has no parts that change.
 FIXED = (
@@ -87,7 +86,9 @@ class Identity:
         self.is_whole = True
         self._facts: dict[Path, Any] = {}
         self._seen: dict[int, Any] = {}  # by the id of an object, kept so that the id is of no other
-        for index, each in enumerate(operations(model)):
+        every = list(operations(model))
+        self._seen |= {id(each): each for each in every}
+        for index, each in enumerate(every):
             self._layer(each, (index,))
         self._facts["floats",] = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
         self._seen.clear()
@@ -113,10 +114,9 @@ class Identity:
 
     def _layer(self, layer: Any, path: Path) -> None:
         self._facts[path] = Same(layer)
-        of_keras = isinstance(layer, keras.Model) and _is_installed(type(layer).__module__)
         self._kind(type(layer), (*path, "class"))
         for name, value in vars(layer).items():
-            if name in OF_MODELS if of_keras else _matters(name):
+            if _matters_of_model(layer, name) if isinstance(layer, keras.Model) else _matters(name):
                 self._value(value, (*path, name))
         for arguments in _constants(layer):
             self._value(arguments, (*path, "arguments"))
@@ -131,11 +131,21 @@ class Identity:
         elif isinstance(value, keras.Variable | tf.Variable):
             inner = getattr(value, "_value", None)
             self._facts[path] = Same(value), str(value.dtype), tuple(value.shape), inner is None or Same(inner)
+        elif isinstance(value, keras.Layer | keras.Operation):
+            self._hidden_layer(value, path)
         elif isinstance(value, UNCHANGING) or (_is_tensorflows(value) and not isinstance(value, list | Mapping)):
             self._facts[path] = _same(value)
         elif id(value) not in self._seen:
             self._seen[id(value)] = value
             self._inside(value, path)
+
+    def _hidden_layer(self, layer: Any, path: Path) -> None:
+        """Note a layer that is held where Keras does not look for layers; the others are looked at by themselves."""
+        self._facts[path] = Same(layer)
+        if id(layer) not in self._seen:
+            self._seen[id(layer)] = layer
+            for index, each in enumerate(operations(layer) if isinstance(layer, keras.Layer) else [layer]):
+                self._layer(each, (*path, index))
 
     def _inside(self, value: Any, path: Path) -> None:
         """Note what is in a value that holds others."""
@@ -200,7 +210,8 @@ class Identity:
         self._facts[path] = _same(value)
         self._kind(type(value), (*path, "class"))
         if hasattr(value, "__dict__"):
-            self._each(list(vars(value).items()), len(vars(value)), path)
+            attributes = [(name, each) for name, each in vars(value).items() if _matters(name)]
+            self._each(attributes, len(attributes), path)
         if not hasattr(value, "__dict__") or any(vars(each).get("__slots__") for each in type(value).__mro__):
             try:
                 self._facts[(*path, "saved")] = hashlib.sha256(pickle.dumps(value)).digest()
@@ -233,6 +244,12 @@ def _plain(value: Any) -> Any:
 @functools.cache
 def _matters(name: str) -> bool:
     return not is_bookkeeping(name) and not name.endswith(TRAINING) and name not in ELSEWHERE
+
+
+def _matters_of_model(model: keras.Model, name: str) -> bool:
+    if _is_installed(type(model).__module__):
+        return name in OF_MODELS
+    return _matters(name) and name not in trainer_attributes()
 
 
 def _constants(layer: Any) -> Iterator[Any]:

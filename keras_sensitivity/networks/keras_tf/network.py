@@ -18,6 +18,7 @@ from keras_sensitivity.networks.inputs import Inputs, Leaf
 from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
 from keras_sensitivity.networks.keras_tf.graphs import Graph
 from keras_sensitivity.networks.keras_tf.identity import Identity, Path
+from keras_sensitivity.networks.keras_tf.integers import takes_floats
 from keras_sensitivity.networks.keras_tf.layers import called, is_stateful, packed, reads_codes
 from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, RowPass, specs_of
 from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS
@@ -71,14 +72,26 @@ class KerasNetwork(Network):
         structure = getattr(self._model, "_inputs_struct", declared[0] if len(declared) == 1 else list(declared))
         return Inputs.of(keras.tree.map_structure(_leaf, structure))
 
-    def batch_type(self, declared: str | None, array: Array) -> str:
-        """The declared type; numbers of an input that declares none are codes only if the model reads codes."""
+    def batch_types(self, inputs: Inputs, rows: Batch) -> tuple[str, ...]:
+        """The declared types; integers of an input that declares none stay what they are, unless floats are as good."""
+        types = [self._batch_type(leaf.dtype, array) for leaf, array in zip(inputs.leaves, rows, strict=True)]
+        doubtful = [
+            leaf.dtype is None and array.dtype.kind in "iu" for leaf, array in zip(inputs.leaves, rows, strict=True)
+        ]
+        if not any(doubtful) or reads_codes(self._model):
+            return tuple(types)
+        floats = [self._float if each else kind for each, kind in zip(doubtful, types, strict=True)]
+        return tuple(floats if takes_floats(self._model, inputs, rows, types=types, floats=floats) else types)
+
+    def _batch_type(self, declared: str | None, array: Array) -> str:
         if array.dtype == object:
             return "string"
         if declared is not None and not declared.startswith(("float", "bfloat")):
             return declared
-        if declared is None and array.dtype.kind in "iu" and reads_codes(self._model):
-            return str(array.dtype)
+        return array.dtype.name if declared is None and array.dtype.kind in "iu" else self._float
+
+    @property
+    def _float(self) -> str:
         # Also for float16: its layers cast by themselves.
         return "float64" if self._model.compute_dtype == "float64" else "float32"
 

@@ -1,0 +1,228 @@
+"""What an explanation says was predicted is what the model predicts: what is differentiated is the user's model."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pytest
+import sequences
+import shapes
+import tensorflow as tf
+import zoo
+from keras import layers, ops
+
+import keras_sensitivity as ks
+
+
+def predicted(model, x):
+    """Predictions of all heads beside each other, in the order in which `measure` names the units."""
+    found = model.predict(x, verbose=0)
+    if not isinstance(found, dict):
+        parts = keras.tree.flatten(found)
+        names = model.output_names if getattr(model, "output_names", None) and len(parts) > 1 else [""]
+        found = dict(zip(names, parts, strict=True))
+    units = {}
+    for name, values in found.items():
+        table = values.reshape(len(values), -1)
+        prefix = "" if len(found) == 1 else name if table.shape[1] == 1 else f"{name}/"
+        units |= {prefix if prefix == name and name else f"{prefix}{i}": column for i, column in enumerate(table.T)}
+    return units
+
+
+def assert_equals(explanation, expected, units):
+    assert list(explanation.units) == list(units)
+    assert sorted(units) == sorted(expected)
+    together = np.stack([expected[unit] for unit in units], axis=1)
+    assert together.std() > 0
+    np.testing.assert_allclose(explanation.predictions, together, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", shapes.SHAPES)
+def test_of_every_shape_of_model(name):
+    case = shapes.SHAPES[name]()
+    units = ks.measure(case.model, case.x, jit_compile=False, **case.options).by_output.index
+    explanation = ks.explain(case.model, case.x, jit_compile=False, **case.options)
+    assert_equals(explanation, predicted(case.model, case.x), units)
+
+
+@pytest.mark.parametrize("name", zoo.ZOO)
+def test_of_every_model_of_the_zoo(name):
+    model, x = zoo.build(name), zoo.rows(50)
+    units = ks.measure(model, x, jit_compile=False).by_output.index
+    assert_equals(ks.explain(model, x, jit_compile=False, batch_size=16), predicted(model, x), units)
+
+
+@pytest.mark.parametrize("name", ["stepwise", "attention", "many to many, masked"])
+def test_of_sequences_they_are_those_of_the_newest_step(name):
+    builders = {
+        "stepwise": sequences.stepwise,
+        "attention": sequences.attention,
+        "many to many, masked": lambda: sequences.recurrent("GRU", many=True, masked=True, units=2),
+    }
+    x, mask = sequences.rows(padding="post" if "masked" in name else None)
+    model = sequences.build(builders[name])
+    every = model.predict(x, verbose=0)
+    newest = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
+    expected = every[np.arange(len(x)), newest]
+    assert np.abs(expected - every[:, 0]).max() > 1e-3
+    np.testing.assert_allclose(ks.explain(model, x, jit_compile=False).predictions, expected, rtol=1e-4, atol=1e-5)
+
+
+# --- what goes into the final activation ----------------------------------------------------------------------------
+
+
+def _ending(*stack):
+    return keras.Sequential([keras.Input((zoo.NUM_FEATURES,)), layers.Dense(4, "sigmoid"), *stack])
+
+
+def _two_heads(final):
+    inputs = keras.Input((zoo.NUM_FEATURES,))
+    kind, chance = (
+        layers.Dense(2, final and "softmax", name="kind"),
+        layers.Dense(1, final and "sigmoid", name="chance"),
+    )
+    return keras.Model(inputs, {"kind": kind(inputs), "chance": chance(inputs)})
+
+
+LOGITS = {
+    "softmax": lambda final: _ending(layers.Dense(3, final and "softmax")),
+    "sigmoid": lambda final: _ending(layers.Dense(1, final and "sigmoid")),
+    "a Softmax layer": lambda final: _ending(layers.Dense(3), *([layers.Softmax()] if final else [])),
+    "an Activation": lambda final: _ending(layers.Dense(2), *([layers.Activation("sigmoid")] if final else [])),
+    "nested": lambda final: _ending(keras.Sequential([keras.Input((4,)), layers.Dense(2, final and "softmax")])),
+    "two heads": _two_heads,
+}
+
+
+@pytest.mark.parametrize("name", LOGITS)
+def test_logits_are_what_goes_into_the_final_activation(name):
+    model, without = LOGITS[name](True), LOGITS[name](None)
+    without.set_weights(model.get_weights())
+    x, options = zoo.rows(50), {"definition": ks.Definition(logits=True), "jit_compile": False}
+    expected = predicted(without, x)
+    assert max(np.abs(column - predicted(model, x)[unit]).max() for unit, column in expected.items()) > 0.1
+    assert_equals(ks.explain(model, x, **options), expected, ks.measure(model, x, **options).by_output.index)
+
+
+# --- integers, of which a cast would make something else ------------------------------------------------------------
+
+
+class Calls(layers.Layer):
+    """A custom layer that calls a function."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, x):
+        return self.function(x)
+
+
+class CallsInAModel(keras.Model):
+    """A function, called by no layer, and a network."""
+
+    def __init__(self, function, net):
+        super().__init__()
+        self.function, self.net = function, net
+
+    def call(self, x):
+        return self.net(self.function(x))
+
+
+def scaled(x):
+    """To the range from 0 to 1: integers are divided by their largest, floats stay."""
+    return tf.image.convert_image_dtype(x, "float32")
+
+
+def branching(x):
+    return tf.cast(x, "float32") / 255.0 if x.dtype.is_integer else x
+
+
+def numbers(largest, kind, columns=3):
+    return np.random.default_rng(0).integers(0, largest, (40, columns)).astype(kind)
+
+
+class Integers(NamedTuple):
+    """Rows of integers, what a model makes of them first, and where that only changes their unit, the same in NumPy."""
+
+    x: Any
+    function: Callable[[Any], Any]
+    floats: Callable[[Any], Any] | None = None
+
+
+BYTES = np.random.default_rng(0).integers(0, 255, (40, 2, 2, 1)).astype("uint8")
+
+INTEGERS = {
+    "convert_image_dtype": Integers(BYTES, scaled, lambda x: x / 255),
+    "a branch on the type": Integers(BYTES, branching, lambda x: x / 255),
+    "a cast by an operation": Integers(numbers(9, "int32"), lambda x: ops.cast(x, "float32") / 9, lambda x: x / 9),
+    "a true division": Integers(numbers(9, "int32"), lambda x: tf.cast(x / 2, "float32"), lambda x: x / 2),
+    "a division of integers": Integers(numbers(9, "int32"), lambda x: tf.cast(x // 2, "float32")),
+    "a remainder": Integers(numbers(99, "int32"), lambda x: tf.cast(x % 7, "float32")),
+    "bits": Integers(numbers(99, "int32"), lambda x: ops.cast(ops.bitwise_and(x, 6), "float32")),
+    "a shift": Integers(numbers(99, "int32"), lambda x: ops.cast(ops.bitwise_right_shift(x, 3), "float32")),
+    "an overflow": Integers(numbers(255, "uint8"), lambda x: tf.cast(x + 100, "float32") / 9),
+    "a clip": Integers(numbers(9, "int32"), lambda x: ops.cast(ops.clip(x, 2, 6), "float32")),
+    "one-hot": Integers(numbers(5, "int32"), lambda x: ops.one_hot(x, 5)),
+    "a table": Integers(numbers(5, "int32"), lambda x: ops.take(ops.convert_to_tensor([0.1, 5, -2, 7, 1]), x)),
+    "a mean of integers": Integers(
+        numbers(99, "int32", 4), lambda x: tf.cast(tf.reduce_mean(tf.reshape(x, (-1, 2, 2)), axis=2), "float32") / 9
+    ),
+}
+
+
+# How the function gets into the model.
+WAYS = {
+    "a Lambda": lambda function, shape: layers.Lambda(function, output_shape=shape),
+    "a custom layer": lambda function, shape: Calls(function),
+    "a subclassed model": None,
+}
+
+
+def of_integers(row, way):
+    """A model that calls the function, and the network behind."""
+    net = keras.Sequential([layers.Flatten(), layers.Dense(4, "tanh"), layers.Dense(2)])
+    model = CallsInAModel(row.function, net)
+    made = model(row.x)
+    if WAYS[way] is not None:
+        inputs = keras.Input(row.x.shape[1:], dtype=row.x.dtype.name)
+        model = keras.Model(inputs, net(WAYS[way](row.function, row.function(tf.constant(row.x)).shape[1:])(inputs)))
+    np.testing.assert_allclose(model(row.x), made, rtol=1e-4, atol=1e-6)
+    return model, net
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", INTEGERS)
+def test_integers_stay_integers(name, way):
+    row = INTEGERS[name]
+    model, _ = of_integers(row, way)
+    units = ks.measure(model, row.x, jit_compile=False).by_output.index
+    assert_equals(ks.explain(model, row.x, jit_compile=False), predicted(model, row.x), units)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", [name for name, row in INTEGERS.items() if row.floats is not None])
+def test_integers_are_as_important_as_the_floats_that_they_become(name, way):
+    """A scale of "std" times a derivative is the same, whatever unit a number is measured in."""
+    row = INTEGERS[name]
+    model, net = of_integers(row, way)
+    floats = row.floats(row.x).astype("float32")
+    inputs = keras.Input(floats.shape[1:])
+    other = keras.Model(inputs, net(inputs))
+    np.testing.assert_allclose(model(row.x), other(floats), rtol=1e-4, atol=1e-5)
+    expected = ks.measure(other, floats, jit_compile=False).features.to_numpy()
+    assert np.ptp(expected) > 1
+    found = ks.measure(model, row.x, jit_compile=False).features.to_numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    local = ks.explain(model, row.x, jit_compile=False).features.to_numpy()
+    np.testing.assert_allclose(local, ks.explain(other, floats, jit_compile=False).features, rtol=1e-2, atol=1e-2)
+
+
+def test_bytes_into_a_rescaling_and_integers_into_a_dense_layer():
+    stack = [layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2, "tanh")]
+    rescaled = keras.Sequential([keras.Input((2, 2, 1), dtype="uint8"), *stack])
+    dense = keras.Sequential([keras.Input((3,), dtype="int32"), layers.Dense(4, "tanh"), layers.Dense(2)])
+    for model, x in ((rescaled, BYTES), (dense, numbers(3, "int32"))):
+        units = ks.measure(model, x, jit_compile=False).by_output.index
+        assert_equals(ks.explain(model, x, jit_compile=False), predicted(model, x), units)
