@@ -439,6 +439,7 @@ def test_the_order_of_the_columns_is_the_models(tmp_path):
     pd.testing.assert_frame_equal(ks.Importance.load(tmp_path / "importance.npz").table, importance.table)
 
 
+@pytest.mark.xla
 @pytest.mark.filterwarnings("error")
 def test_sparse_codes_take_the_plain_graph(capsys):
     inputs = keras.Input((1,), dtype="int32", name="month")

@@ -298,6 +298,7 @@ def test_num_samples_is_a_fixed_random_subset():
     assert not np.allclose(first.features, head.features, rtol=1e-3)  # random, not the first rows
 
 
+@pytest.mark.xla
 def test_progress_bar_and_compiler_are_printed(capsys):
     ks.measure(zoo.build("linear"), zoo.rows(), batch_size=100, verbose=1)
     printed = capsys.readouterr().out
@@ -307,6 +308,7 @@ def test_progress_bar_and_compiler_are_printed(capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.xla
 def test_convolutions_take_the_plain_graph_on_a_cpu(capsys):
     layers = keras.layers
     model = keras.Sequential(
@@ -316,6 +318,7 @@ def test_convolutions_take_the_plain_graph_on_a_cpu(capsys):
     assert "plain graph: the convolution 'conv1d" in capsys.readouterr().out
 
 
+@pytest.mark.xla
 def test_what_xla_cannot_compile_falls_back_with_one_warning():
     class Opaque(keras.layers.Layer):
         def call(self, x):

@@ -1,13 +1,16 @@
-"""What an explanation says was predicted is what the model predicts: what is differentiated is the user's model."""
+"""What an explanation says was predicted is what the model predicts: what is differentiated is the user's model.
+
+For every shape of model, see test_shapes.py.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import predictions
 import pytest
 import sequences
-import shapes
 import tensorflow as tf
 import zoo
 from keras import layers, ops
@@ -15,42 +18,11 @@ from keras import layers, ops
 import keras_sensitivity as ks
 
 
-def predicted(model, x):
-    """Predictions of all heads beside each other, in the order in which `measure` names the units."""
-    found = model.predict(x, verbose=0)
-    if not isinstance(found, dict):
-        parts = keras.tree.flatten(found)
-        names = model.output_names if getattr(model, "output_names", None) and len(parts) > 1 else [""]
-        found = dict(zip(names, parts, strict=True))
-    units = {}
-    for name, values in found.items():
-        table = values.reshape(len(values), -1)
-        prefix = "" if len(found) == 1 else name if table.shape[1] == 1 else f"{name}/"
-        units |= {prefix if prefix == name and name else f"{prefix}{i}": column for i, column in enumerate(table.T)}
-    return units
-
-
-def assert_equals(explanation, expected, units):
-    assert list(explanation.units) == list(units)
-    assert sorted(units) == sorted(expected)
-    together = np.stack([expected[unit] for unit in units], axis=1)
-    assert together.std() > 0
-    np.testing.assert_allclose(explanation.predictions, together, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", shapes.SHAPES)
-def test_of_every_shape_of_model(name):
-    case = shapes.SHAPES[name]()
-    units = ks.measure(case.model, case.x, jit_compile=False, **case.options).by_output.index
-    explanation = ks.explain(case.model, case.x, jit_compile=False, **case.options)
-    assert_equals(explanation, predicted(case.model, case.x), units)
-
-
 @pytest.mark.parametrize("name", zoo.ZOO)
 def test_of_every_model_of_the_zoo(name):
     model, x = zoo.build(name), zoo.rows(50)
     units = ks.measure(model, x, jit_compile=False).by_output.index
-    assert_equals(ks.explain(model, x, jit_compile=False, batch_size=16), predicted(model, x), units)
+    predictions.assert_equal(ks.explain(model, x, jit_compile=False, batch_size=16), predictions.of(model, x), units)
 
 
 @pytest.mark.parametrize("name", ["stepwise", "attention", "many to many, masked"])
@@ -100,9 +72,9 @@ def test_logits_are_what_goes_into_the_final_activation(name):
     model, without = LOGITS[name](True), LOGITS[name](None)
     without.set_weights(model.get_weights())
     x, options = zoo.rows(50), {"definition": ks.Definition(logits=True), "jit_compile": False}
-    expected = predicted(without, x)
-    assert max(np.abs(column - predicted(model, x)[unit]).max() for unit, column in expected.items()) > 0.1
-    assert_equals(ks.explain(model, x, **options), expected, ks.measure(model, x, **options).by_output.index)
+    expected = predictions.of(without, x)
+    assert max(np.abs(column - predictions.of(model, x)[unit]).max() for unit, column in expected.items()) > 0.1
+    predictions.assert_equal(ks.explain(model, x, **options), expected, ks.measure(model, x, **options).by_output.index)
 
 
 # --- integers, of which a cast would make something else ------------------------------------------------------------
@@ -197,8 +169,8 @@ def of_integers(row, way):
 def test_integers_stay_integers(name, way):
     row = INTEGERS[name]
     model, _ = of_integers(row, way)
-    units = ks.measure(model, row.x, jit_compile=False).by_output.index
-    assert_equals(ks.explain(model, row.x, jit_compile=False), predicted(model, row.x), units)
+    explanation = ks.explain(model, row.x, jit_compile=False)
+    predictions.assert_equal(explanation, predictions.of(model, row.x), explanation.units)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -225,4 +197,4 @@ def test_bytes_into_a_rescaling_and_integers_into_a_dense_layer():
     dense = keras.Sequential([keras.Input((3,), dtype="int32"), layers.Dense(4, "tanh"), layers.Dense(2)])
     for model, x in ((rescaled, BYTES), (dense, numbers(3, "int32"))):
         units = ks.measure(model, x, jit_compile=False).by_output.index
-        assert_equals(ks.explain(model, x, jit_compile=False), predicted(model, x), units)
+        predictions.assert_equal(ks.explain(model, x, jit_compile=False), predictions.of(model, x), units)

@@ -63,7 +63,7 @@ class Loan:
 @contextlib.contextmanager
 def borrowed(model: keras.Model) -> Iterator[Loan]:
     """Within the block this thread may patch the model's layers and run them; at its end they are what they were."""
-    with LOCK, _keras_own_generator():
+    with LOCK, _without_drawing():
         loan = Loan(model)
         try:
             yield loan
@@ -72,14 +72,21 @@ def borrowed(model: keras.Model) -> Iterator[Loan]:
 
 
 @contextlib.contextmanager
-def _keras_own_generator() -> Iterator[None]:
-    """Leave it to the training to make the generator that Keras falls back to, and to draw its seed."""
-    before = global_state.get_global_attribute(GENERATOR)
+def _without_drawing() -> Iterator[None]:
+    """Leave it to the training to make the generator that Keras falls back to: its seed is drawn from Python's."""
+    if global_state.get_global_attribute(GENERATOR) is not None:
+        yield
+        return
+    global_state.set_global_attribute(GENERATOR, _stand_in())
     try:
         yield
     finally:
-        if before is None:
-            global_state.set_global_attribute(GENERATOR, None)
+        global_state.set_global_attribute(GENERATOR, None)
+
+
+@functools.cache
+def _stand_in() -> keras.random.SeedGenerator:
+    return keras.random.SeedGenerator(seed=0, name="stand_in")
 
 
 def _attributes(layer: Any) -> dict[str, Any]:

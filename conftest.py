@@ -1,4 +1,4 @@
-"""Fixtures and paths that all tests share."""
+"""Fixtures and paths that all tests share, those in docstrings, too."""
 
 import gc
 import os
@@ -8,7 +8,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parent
 sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "examples", "examples/paper", "studies", "tools")]
 
 import keras
@@ -24,6 +24,20 @@ def _same_start():
     keras.utils.set_random_seed(7)
     yield
     keras.utils.clear_session(free_memory=False)  # collecting garbage takes up to seconds
+
+
+@pytest.fixture(autouse=True)
+def _plain_graph(request, monkeypatch):
+    """Where a test does not say which compiler it is about, the plain graph: XLA takes seconds for the same numbers."""
+    from keras_sensitivity.networks.keras_tf import passes
+
+    if request.node.get_closest_marker("xla") is None:
+        chosen = passes.chosen_compiler
+
+        def plain(model, jit_compile, specs):
+            return (False, "tests") if jit_compile == "auto" else chosen(model, jit_compile, specs)
+
+        monkeypatch.setattr(passes, "chosen_compiler", plain)
 
 
 @pytest.fixture
