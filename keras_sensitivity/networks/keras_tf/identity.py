@@ -142,10 +142,11 @@ class Identity:
     def _hidden_layer(self, layer: Any, path: Path) -> None:
         """Note a layer that is held where Keras does not look for layers; the others are looked at by themselves."""
         self._facts[path] = Same(layer)
-        if id(layer) not in self._seen:
-            self._seen[id(layer)] = layer
-            for index, each in enumerate(operations(layer) if isinstance(layer, keras.Layer) else [layer]):
-                self._layer(each, (*path, index))
+        every = operations(layer) if isinstance(layer, keras.Layer) else [layer]
+        new = [each for each in every if id(each) not in self._seen]
+        self._seen |= {id(each): each for each in new}
+        for index, each in enumerate(new):
+            self._layer(each, (*path, index))
 
     def _inside(self, value: Any, path: Path) -> None:
         """Note what is in a value that holds others."""
