@@ -235,6 +235,25 @@ def test_an_error_in_a_look_warns_once_and_the_fit_goes_on(tmp_path, error):
     assert watch.trajectory.index.tolist() == [0, 1]
 
 
+def test_a_look_whose_writing_fails_is_in_no_record(tmp_path, monkeypatch):
+    from keras_sensitivity.records.looks import LookWriter
+
+    def broken(self, importance, epoch, scalars):
+        if epoch == 1:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(LookWriter, "write", broken)
+    monitor = ks.DeadFeatureMonitor(threshold=99.0, patience=2)  # all die at epoch 1
+    watch = ks.SensitivityCallback(zoo.rows(), log_dir=tmp_path, dead_feature_monitor=monitor)
+    with pytest.warns(UserWarning, match="switched itself off at epoch 1"):
+        _, history = fit([watch], epochs=3)
+    assert watch.trajectory.index.tolist() == [0]
+    assert len(watch.history) == 1
+    assert watch.events.empty
+    assert not watch.dead_features
+    assert np.isnan(history.history["num_dead_features"]).tolist() == [False, True, True]
+
+
 def test_weights_that_become_nan_switch_it_off():
     class Diverge(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

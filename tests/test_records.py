@@ -217,6 +217,19 @@ def test_a_look_that_was_cut_off_is_left_out(tmp_path):
     pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path), watch.trajectory[:2])
 
 
+def test_files_are_read_in_the_order_of_their_numbers(tmp_path):
+    """TensorFlow numbers the files of a process: `.10.v2` comes after `.9.v2`, not before it."""
+    x, trajectories = zoo.rows(), []
+    for number in (9, 10):
+        watch = ks.SensitivityCallback(x, log_dir=tmp_path)
+        fit([watch], x, epochs=2)
+        trajectories.append(watch.trajectory)
+        (newest,) = (path for path in (tmp_path / "sensitivity").iterdir() if "of fit" not in path.name)
+        newest.rename(newest.with_name(f"events.out.tfevents.1700000000.of fit.1.{number}.v2"))
+    assert not np.allclose(*trajectories, rtol=1e-3)
+    pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path), trajectories[1])
+
+
 def test_where_no_look_was_written(tmp_path):
     fit([keras.callbacks.TensorBoard(tmp_path)], zoo.rows(), epochs=1)
     with pytest.raises(FileNotFoundError, match=r"No look was written there(.|\n)*sensitivity(.|\n)*log_dir"):
