@@ -92,7 +92,8 @@ def _stand_in() -> keras.random.SeedGenerator:
 def _attributes(layer: Any) -> dict[str, Any]:
     """What a layer is, but for what a training in another thread may be writing."""
     training = trainer_attributes() if isinstance(layer, keras.Model) else frozenset()
-    return {name: value for name, value in vars(layer).items() if name not in LOSSES and name not in training}
+    own = dict(vars(layer))  # a copy at once: another thread may be setting one
+    return {name: value for name, value in own.items() if name not in LOSSES and name not in training}
 
 
 def _restore(layer: Any, before: dict[str, Any], tracked: list[str]) -> None:

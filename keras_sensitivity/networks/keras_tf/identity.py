@@ -17,7 +17,7 @@ import pickle
 import sys
 import types
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -48,8 +48,20 @@ FIXED = (
 # Only training asks for these.
 TRAINING = ("_initializer", "_regularizer", "_constraint", "activity_regularizer", "_trainable")
 
-# Layers inside a layer, which are looked at by themselves; whether one was called; what a training leaves behind.
-ELSEWHERE = frozenset({"_layers", "_called", "_dropout_mask", "_recurrent_dropout_mask"})
+# Layers inside a layer and calls of them, which are looked at by themselves; whether one was called; what a training
+# leaves behind.
+ELSEWHERE = frozenset(
+    [
+        "_called",
+        "_dropout_mask",
+        "_layers",
+        "_nodes",
+        "_nodes_by_depth",
+        "_operations",
+        "_operations_by_depth",
+        "_recurrent_dropout_mask",
+    ]
+)
 
 # What Keras' own models compute by; all else that they have is for their training.
 OF_MODELS = frozenset(
@@ -86,11 +98,11 @@ class Identity:
         self.is_whole = True
         self._facts: dict[Path, Any] = {}
         self._seen: dict[int, Any] = {}  # by the id of an object, kept so that the id is of no other
-        every = list(operations(model))
-        self._seen |= {id(each): each for each in every}
-        for index, each in enumerate(every):
-            self._layer(each, (index,))
-        self._facts["floats",] = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
+        try:
+            self._layers(operations(model), ())
+        except RecursionError:
+            self.is_whole = False
+        self._facts[("floats",)] = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
         self._seen.clear()
 
     def is_same(self, other: Identity, ignored: Iterable[Path] = ()) -> bool:
@@ -112,11 +124,18 @@ class Identity:
 
     # --- what there is ------------------------------------------------------------------------------------------------
 
+    def _layers(self, every: Iterable[Any], path: Path) -> None:
+        new = [each for each in every if id(each) not in self._seen]
+        self._seen |= {id(each): each for each in new}
+        for index, each in enumerate(new):
+            self._layer(each, (*path, index))
+
     def _layer(self, layer: Any, path: Path) -> None:
         self._facts[path] = Same(layer)
         self._kind(type(layer), (*path, "class"))
-        for name, value in vars(layer).items():
-            if _matters_of_model(layer, name) if isinstance(layer, keras.Model) else _matters(name):
+        matters = _matters_to(layer)
+        for name, value in list(vars(layer).items()):  # another thread may be setting one
+            if matters(name):
                 self._value(value, (*path, name))
         for arguments in _constants(layer):
             self._value(arguments, (*path, "arguments"))
@@ -142,11 +161,7 @@ class Identity:
     def _hidden_layer(self, layer: Any, path: Path) -> None:
         """Note a layer that is held where Keras does not look for layers; the others are looked at by themselves."""
         self._facts[path] = Same(layer)
-        every = operations(layer) if isinstance(layer, keras.Layer) else [layer]
-        new = [each for each in every if id(each) not in self._seen]
-        self._seen |= {id(each): each for each in new}
-        for index, each in enumerate(new):
-            self._layer(each, (*path, index))
+        self._layers(operations(layer) if isinstance(layer, keras.Layer) else [layer], path)
 
     def _inside(self, value: Any, path: Path) -> None:
         """Note what is in a value that holds others."""
@@ -211,7 +226,8 @@ class Identity:
         self._facts[path] = _same(value)
         self._kind(type(value), (*path, "class"))
         if hasattr(value, "__dict__"):
-            attributes = [(name, each) for name, each in vars(value).items() if _matters(name)]
+            matters = _matters_to(value)
+            attributes = [(name, each) for name, each in list(vars(value).items()) if matters(name)]
             self._each(attributes, len(attributes), path)
         if not hasattr(value, "__dict__") or any(vars(each).get("__slots__") for each in type(value).__mro__):
             try:
@@ -242,15 +258,32 @@ def _plain(value: Any) -> Any:
     return getattr(value, "__func__", getattr(value, "fget", value))
 
 
+def _matters_to(owner: Any) -> Callable[[str], bool]:
+    """Which attributes of a layer, a model or another object say what it computes."""
+    of_keras = type(owner).__module__.startswith("keras.")
+    if isinstance(owner, keras.Model):
+        return OF_MODELS.__contains__ if of_keras else _matters_in_models
+    if of_keras:
+        return _matters_to_keras
+    return _matters_in_layers if isinstance(owner, keras.Layer | keras.Operation) else _always
+
+
 @functools.cache
-def _matters(name: str) -> bool:
-    return not is_bookkeeping(name) and not name.endswith(TRAINING) and name not in ELSEWHERE
+def _matters_in_layers(name: str) -> bool:
+    return not is_bookkeeping(name) and name not in ELSEWHERE
 
 
-def _matters_of_model(model: keras.Model, name: str) -> bool:
-    if _is_installed(type(model).__module__):
-        return name in OF_MODELS
-    return _matters(name) and name not in trainer_attributes()
+def _matters_in_models(name: str) -> bool:
+    return _matters_in_layers(name) and name not in trainer_attributes()
+
+
+@functools.cache
+def _matters_to_keras(name: str) -> bool:
+    return _matters_in_layers(name) and not name.endswith(TRAINING)
+
+
+def _always(name: str) -> bool:
+    return True
 
 
 def _constants(layer: Any) -> Iterator[Any]:
