@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_sensitivity.networks.keras_tf.identity import Same, content
+from keras_sensitivity.networks.keras_tf.facts import Same, content
 
 __all__ = ["Graph"]
 

@@ -16,8 +16,9 @@ from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Moments
 from keras_sensitivity.networks.inputs import Inputs, Leaf
 from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
+from keras_sensitivity.networks.keras_tf.facts import Path
 from keras_sensitivity.networks.keras_tf.graphs import Graph
-from keras_sensitivity.networks.keras_tf.identity import Identity, Path
+from keras_sensitivity.networks.keras_tf.identity import Identity
 from keras_sensitivity.networks.keras_tf.integers import takes_floats
 from keras_sensitivity.networks.keras_tf.layers import called, is_stateful, packed, reads_codes
 from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, RowPass, specs_of

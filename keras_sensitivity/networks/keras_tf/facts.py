@@ -1,0 +1,241 @@
+"""What Python code can read: the values in an object, at any depth, noted so that two notes can be compared.
+
+Code of installed packages is what it is; only the user's own is looked into: what a function closes over, the globals
+and attributes of modules that it names, its defaults; what classes say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import functools
+import hashlib
+import pickle
+import sys
+import types
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Facts", "Path", "Same", "content", "is_installed"]
+
+Path = tuple[Any, ...]
+
+ATOMS = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, type(...))
+
+# What has no parts that change.
+FIXED = (
+    types.BuiltinFunctionType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.MethodDescriptorType,
+    types.ModuleType,
+    types.WrapperDescriptorType,
+    np.ufunc,
+)
+
+# Marks the number of things in a container.
+LENGTH = "(length)"
+
+# What Python adds to every class.
+OF_CLASSES = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "_abc_impl", "__abstractmethods__"}
+
+
+class Same:
+    """One object and no other: equal to another `Same` only while both are of one object that is still there."""
+
+    def __init__(self, kept: Any) -> None:
+        self._reference = weakref.ref(kept)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self._reference() is other._reference() is not None
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Facts:
+    """Values by the path on which they were found; nothing that is noted is kept alive.
+
+    Attributes:
+        is_whole: Whether all could be looked into.
+    """
+
+    def __init__(self) -> None:
+        self.is_whole = True
+        self._facts: dict[Path, Any] = {}
+        self._seen: dict[int, Any] = {}  # by the id of an object, kept so that the id is of no other
+
+    def is_same(self, other: Facts, ignored: Iterable[Path] = ()) -> bool:
+        """Whether both found the same, but for what lies at or behind some paths."""
+        if self._facts == other._facts:
+            return True
+        ignored = tuple(ignored)
+        return all(any(path[: len(start)] == start for start in ignored) for path in self._different(other))
+
+    def changed(self, other: Facts) -> set[Path]:
+        """Where the two differ: the values that are others, and the containers that hold more or less."""
+        return {path[:-1] if path[-1] == LENGTH else path for path in self._different(other)}
+
+    def _different(self, other: Facts) -> Iterator[Path]:
+        nothing = object()
+        for path in self._facts.keys() | other._facts.keys():
+            if self._facts.get(path, nothing) != other._facts.get(path, nothing):
+                yield path
+
+    # --- what a kind of facts may know better -------------------------------------------------------------------------
+
+    def _is_special(self, value: Any, path: Path) -> bool:
+        """Whether a value was of a kind that has been noted in another way."""
+        return False
+
+    def _attributes(self, owner: Any) -> list[tuple[str, Any]]:
+        """The attributes of an object that matter."""
+        return list(vars(owner).items())  # a copy at once: another thread may be setting one
+
+    # --- what there is ------------------------------------------------------------------------------------------------
+
+    def _value(self, value: Any, path: Path) -> None:
+        """Note a value: what does not change, and is equal only for values that compute the same."""
+        if isinstance(value, ATOMS):
+            same_if_nan = repr(value) if isinstance(value, float | np.floating) else value
+            self._facts[path] = type(value), same_if_nan
+        elif isinstance(value, np.ndarray):
+            self._facts[path] = content(value)
+        elif not self._is_special(value, path) and id(value) not in self._seen:
+            self._seen[id(value)] = value
+            self._inside(value, path)
+
+    def _inside(self, value: Any, path: Path) -> None:
+        """Note what is in a value that holds others."""
+        if isinstance(value, Mapping):
+            self._each(((_name(key), each) for key, each in value.items()), len(value), path)
+        elif isinstance(value, list | tuple):
+            self._each(enumerate(value), len(value), path)
+        elif isinstance(value, set | frozenset):
+            self._facts[path] = sorted(map(repr, value))
+        elif isinstance(value, functools.partial):
+            self._each(enumerate((value.func, value.args, value.keywords)), 3, path)
+        elif isinstance(value, types.MethodType):
+            self._each(enumerate((value.__func__, value.__self__)), 2, path)
+        elif isinstance(value, types.FunctionType):
+            self._function(value, path)
+        elif isinstance(value, type):
+            self._kind(value, path)
+        elif isinstance(value, FIXED):
+            self._facts[path] = same(value)
+        else:
+            self._object(value, path)
+
+    def _each(self, parts: Iterable[tuple[Any, Any]], length: int, path: Path) -> None:
+        self._facts[(*path, LENGTH)] = length
+        for name, part in parts:
+            self._value(part, (*path, name))
+
+    def _function(self, function: types.FunctionType, path: Path) -> None:
+        """Note a function of the user's with all that it reads; one of an installed package is what it is."""
+        self._facts[path] = Same(function)
+        if is_installed(function.__module__):
+            return
+        self._facts[(*path, "code")] = function.__code__
+        self._value(function.__defaults__, (*path, "defaults"))
+        self._value(function.__kwdefaults__, (*path, "keyword defaults"))
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # not filled yet
+                self._value(cell.cell_contents, (*path, name))
+        names, attributes = _names(function.__code__)
+        for name in names:
+            found = function.__globals__.get(name, sys.modules.get(name))
+            if found is not None:
+                self._global(found, attributes, (*path, name))
+
+    def _global(self, found: Any, attributes: list[str], path: Path) -> None:
+        """Note what stands in a global; of a module of the user's, only what is named."""
+        if isinstance(found, types.ModuleType) and not is_installed(found.__name__):
+            for name in attributes:
+                if name in vars(found) and len(path) < MOST_NESTED:
+                    self._global(vars(found)[name], attributes, (*path, name))
+        else:
+            self._value(found, path)
+
+    def _kind(self, kind: type, path: Path) -> None:
+        """Note what a class of the user's, and those that it is made of, say."""
+        for each in kind.__mro__:
+            call = vars(each).get("call")
+            if call is not None:
+                self._facts[(*path, each.__qualname__, "call")] = same(call)
+            if not is_installed(each.__module__) and id(each) not in self._seen:
+                self._seen[id(each)] = each
+                for name, value in list(vars(each).items()):
+                    if name not in OF_CLASSES:
+                        self._value(_plain(value), (*path, each.__qualname__, name))
+
+    def _object(self, value: Any, path: Path) -> None:
+        """Note the attributes of an object, or what it would be saved as."""
+        self._facts[path] = same(value)
+        self._kind(type(value), (*path, "class"))
+        if hasattr(value, "__dict__"):
+            attributes = self._attributes(value)
+            self._each(attributes, len(attributes), path)
+        if not hasattr(value, "__dict__") or any(vars(each).get("__slots__") for each in type(value).__mro__):
+            try:
+                self._facts[(*path, "saved")] = hashlib.sha256(pickle.dumps(value)).digest()
+            except Exception:  # noqa: BLE001  (whatever cannot be pickled)
+                self.is_whole = False
+
+
+# Modules may name each other.
+MOST_NESTED = 64
+
+
+def content(array: np.ndarray[Any, Any]) -> Any:
+    """What stands in an array, in few bytes."""
+    values = array.tolist() if array.dtype.hasobject else hashlib.sha256(array.tobytes()).digest()
+    return array.shape, array.dtype.str, values
+
+
+def same(value: Any) -> Any:
+    """The object itself, or its class, if it is of those that know no weak references."""
+    try:
+        return Same(value)
+    except TypeError:
+        return type(value)
+
+
+def _name(key: Any) -> Any:
+    return key if isinstance(key, str | int) else repr(key)
+
+
+def _plain(value: Any) -> Any:
+    """The function in a method, static method or property of a class."""
+    return getattr(value, "__func__", getattr(value, "fget", value))
+
+
+@functools.lru_cache(maxsize=4096)
+def _names(code: types.CodeType) -> tuple[list[str], list[str]]:
+    """The names of globals and modules, and of attributes, in the code of a function and of those inside of it."""
+    names: set[str] = set()
+    attributes: set[str] = set()
+    for instruction in dis.get_instructions(code):
+        if isinstance(instruction.argval, types.CodeType):
+            inner = _names(instruction.argval)
+            names.update(inner[0])
+            attributes.update(inner[1])
+        elif isinstance(instruction.argval, str):
+            is_global = instruction.opname in {"LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"}
+            (names if is_global else attributes).add(instruction.argval)
+    return sorted(names), sorted(attributes)
+
+
+def is_installed(module: str | None) -> bool:
+    """Whether a module is one of Python's or of an installed package, not the user's own."""
+    return _is_package_installed((module or "builtins").partition(".")[0])
+
+
+@functools.cache
+def _is_package_installed(name: str) -> bool:
+    if name in sys.stdlib_module_names or name == __name__.partition(".")[0]:
+        return name != "__main__"
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file
