@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -124,12 +124,6 @@ class SensitivityCallback(keras.callbacks.Callback):
         verbose: int = 0,
     ) -> None:
         super().__init__()
-        Options(feature_names, groups, exclude, batch_size, jit_compile).check(definition, num_samples)
-        errors.check_whole_number("every_n_epochs", every_n_epochs)
-        if dead_feature_monitor is not None:
-            errors.check_instance(
-                "dead_feature_monitor", dead_feature_monitor, DeadFeatureMonitor, "pass DeadFeatureMonitor(...) or None"
-            )
         self.x = x
         self.feature_names = feature_names
         self.groups = groups
@@ -147,6 +141,20 @@ class SensitivityCallback(keras.callbacks.Callback):
         self._live: _Live | None = None
         self._kept_rows: _KeptRows | None = None
         self._last_epoch: int | None = None
+        self._check()
+
+    @property
+    def _options(self) -> Options:
+        return Options(self.feature_names, self.groups, self.exclude, self.batch_size, self.jit_compile)
+
+    def _check(self) -> None:
+        """Refuse arguments that no model and no rows could make right; also those that were set afterwards."""
+        self._options.check(self.definition, self.num_samples)
+        errors.check_whole_number("every_n_epochs", self.every_n_epochs)
+        monitor = self.dead_feature_monitor
+        if monitor is not None:
+            fix = "pass DeadFeatureMonitor(...) or None"
+            errors.check_instance("dead_feature_monitor", monitor, DeadFeatureMonitor, fix)
 
     # --- what the user reads ----------------------------------------------------------------------------------------
 
@@ -217,12 +225,12 @@ class SensitivityCallback(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Check everything, compile and run a first batch, so that what can fail does so before the first step."""
         self._live = self._last_epoch = None
+        self._check()
         _refuse_shared_generator(self.x)
-        options = Options(self.feature_names, self.groups, self.exclude, self.batch_size, self.jit_compile)
         with untouched_randomness():
             network = network_of(self.model)
             rows = self._rows(network)
-            measurement = Measurement(network, rows, definition=self.definition, options=options)
+            measurement = Measurement(network, rows, definition=self.definition, options=self._options)
             measurement.rehearse()
         self._live = _Live(measurement, None if self.log_dir is None else LookWriter(self.log_dir))
         self._say(1, f"SensitivityCallback: {measurement.description}")
@@ -230,7 +238,8 @@ class SensitivityCallback(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """At the first epoch of a fit, forget the looks that it will take again."""
         if self._last_epoch is None:
-            self._forget(epoch)
+            with self._harmless(epoch):
+                self._forget(epoch)
         self._last_epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -267,26 +276,33 @@ class SensitivityCallback(keras.callbacks.Callback):
         """Measure, remember, tell; the scalars for the logs."""
         if self._live is None:
             return {}
-        try:
+        scalars: dict[str, float] = {}
+        with self._harmless(epoch):
             with untouched_randomness():
                 self._live.measurement.renew()
                 importance = self._live.measurement.look()
             record = self._judged(epoch, importance)
-            scalars = self._scalars(importance, record)
+            found = self._scalars(importance, record)
             if self._live.writer is not None:
-                self._live.writer.write(importance, epoch, scalars)
-        except Exception as error:  # noqa: BLE001  (a fit of days must not end because of a picture)
+                self._live.writer.write(importance, epoch, found)
+            new = record.events[len(self._record.events) :]
+            lines = [self.dead_feature_monitor.describe(event) for event in new] if self.dead_feature_monitor else []
+            self._looks[epoch], self._record, scalars = importance, record, found
+            for line in lines:
+                self._say(1, f"\n{line}")
+            if self.verbose > 1:
+                leading = ", ".join(f"{name} {share:.1f} %" for name, share in importance.features.nlargest(5).items())
+                self._say(2, f"\nEpoch {epoch + 1}: most important: {leading}")
+        return scalars
+
+    @contextlib.contextmanager
+    def _harmless(self, epoch: int) -> Iterator[None]:
+        """Whatever fails in the block switches the callback off: a fit of days must not end because of a picture."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001
             self._switch_off()
             errors.warn_switched_off(epoch, error)
-            return {}
-        events = record.events[len(self._record.events) :]
-        self._looks[epoch], self._record = importance, record
-        for event in events:
-            self._say(1, f"\n{self.dead_feature_monitor.describe(event)}")  # type: ignore[union-attr]
-        if self.verbose > 1:
-            leading = ", ".join(f"{name} {share:.1f} %" for name, share in importance.features.nlargest(5).items())
-            self._say(2, f"\nEpoch {epoch + 1}: most important: {leading}")
-        return scalars
 
     def _judged(self, epoch: int, importance: Importance) -> DeathRecord:
         """The record of deaths after a look."""
@@ -322,7 +338,8 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     def _say(self, verbosity: int, line: str) -> None:
         if self.verbose >= verbosity:
-            print(line, flush=True)
+            with contextlib.suppress(OSError, UnicodeError):  # nobody listens, or not to such letters
+                print(line, flush=True)
 
     # --- copies -----------------------------------------------------------------------------------------------------
 

@@ -28,7 +28,17 @@ __all__ = ["Importance"]
 Array = np.ndarray[Any, Any]
 
 # What reading a file raises that is no archive, or not a whole one.
-UNREADABLE = (EOFError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OSError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class Importance:
@@ -313,12 +323,12 @@ class Importance:
             try:
                 with np.load(file) as archive:
                     arrays = dict(archive)
-                described = json.loads(str(arrays.pop("description")))
+                described = dict(json.loads(str(arrays.pop("description"))))
             except UNREADABLE as error:
                 errors.refuse_archive(path, error)
-            errors.check_format(path, described.get("format"), FORMAT)
+        errors.check_format(path, described.get("format"), FORMAT)
         try:
-            return cls(
+            importance = cls(
                 Look.from_arrays(arrays),
                 features=Features(**{name: tuple(value) for name, value in described["features"].items()}),
                 image_shape=described["image_shape"] and tuple(described["image_shape"]),
@@ -326,8 +336,15 @@ class Importance:
                 units=tuple(described["units"]),
                 definition=Definition(**described["definition"]),
             )
-        except (KeyError, TypeError, AttributeError) as error:
+            importance._check_whole()
+        except UNREADABLE as error:
             errors.refuse_archive(path, error)
+        return importance
+
+    def _check_whole(self) -> None:
+        """Raise whatever is raised where the numbers do not fit the names, or each other."""
+        for each in ("table", "by_output", "lags", "by_lag", "map", "usage", "outputs", "num_samples", "flat_part"):
+            getattr(self, each)
 
     def merge(self, other: Importance) -> Importance:
         """The importance of the rows of both: looks at parts of the rows, such as those of several machines, add up.

@@ -42,6 +42,7 @@ from keras_sensitivity.errors.model import (
     refuse_path,
     refuse_sliced_codes,
     refuse_steps_of_heads,
+    refuse_unbuilt_layers,
     refuse_unit,
     warn_left_out,
     warn_mixes_rows,
@@ -94,6 +95,7 @@ from keras_sensitivity.errors.streams import (
     check_element,
     refuse_broken,
     refuse_changed,
+    refuse_changed_columns,
     refuse_empty_batch,
     refuse_endless,
     refuse_one_shot,
@@ -104,6 +106,7 @@ from keras_sensitivity.errors.streams import (
 from keras_sensitivity.errors.surroundings import (
     check_backend,
     check_folder,
+    refuse_inside_a_function,
     refuse_no_looks,
 )
 
@@ -143,6 +146,7 @@ __all__ = [
     "refuse_broken",
     "refuse_call",
     "refuse_changed",
+    "refuse_changed_columns",
     "refuse_changed_network",
     "refuse_codes_near",
     "refuse_config",
@@ -152,6 +156,7 @@ __all__ = [
     "refuse_finite",
     "refuse_heads",
     "refuse_hidden_probes",
+    "refuse_inside_a_function",
     "refuse_logits",
     "refuse_masked",
     "refuse_memory",
@@ -174,6 +179,7 @@ __all__ = [
     "refuse_state",
     "refuse_steps_of_heads",
     "refuse_stuck_probes",
+    "refuse_unbuilt_layers",
     "refuse_unit",
     "refuse_weightless",
     "warn_alike_to_probes",

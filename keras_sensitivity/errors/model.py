@@ -51,6 +51,19 @@ def refuse_logits() -> NoReturn:
     )
 
 
+def refuse_unbuilt_layers(names: Sequence[str], error: Exception) -> NoReturn:
+    """Say that layers of a built model were never called, so that their weights do not exist yet."""
+    try:
+        fail(
+            f"The layers {listed(names)} were never built: they have no weights to differentiate.",
+            expected="a model that was called on data, or trained",
+            received=f"a model with layers that the call of a look would have built: {type(error).__name__}",
+            fix="call model(x[:1]) once",
+        )
+    except ValueError as worded:
+        raise worded from error
+
+
 def refuse_call(error: Exception, shapes: Sequence[Sequence[int | None]]) -> NoReturn:
     """Say that the model cannot be called on a batch of x, whose leaves have these shapes."""
     reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
@@ -78,7 +91,9 @@ def refuse_steps_of_heads(shapes: Sequence[Sequence[int | None]], num_steps: int
 def refuse_heads(faults: Mapping[str, str]) -> NoReturn:
     """Say that outputs have no derivatives of single rows; ``faults`` says of each what it is."""
     fail(
-        f"The model's output {listed(faults)} cannot be differentiated row by row.",
+        f"The model's output {listed(faults)} cannot be differentiated row by row."
+        if faults
+        else "The model returns nothing that can be differentiated.",
         expected="a floating-point tensor with a value for each row: shape (num_samples, ...)",
         received=", ".join(f"{name!r} {fault}" for name, fault in faults.items()) or "no output at all",
         fix="choose another output with Definition(output=...), or measure the part of the model that returns one",

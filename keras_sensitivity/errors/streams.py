@@ -49,6 +49,16 @@ def refuse_changed(index: int, expected: object, received: object) -> NoReturn:
     )
 
 
+def refuse_changed_columns(index: int, expected: object, received: object) -> NoReturn:
+    """Say that a batch of a stream has columns of other names, or in another order, than the first."""
+    fail(
+        f"Batch {index} of x (from 0) has other columns than the first.",
+        expected=f"the columns {expected}",
+        received=f"the columns {received}",
+        fix="yield the same columns in the same order in every batch",
+    )
+
+
 def refuse_empty_batch(index: int) -> NoReturn:
     """Say that a stream yields a batch without rows."""
     fail(

@@ -24,6 +24,17 @@ def check_backend() -> None:
         )
 
 
+def refuse_inside_a_function() -> NoReturn:
+    """Say that nothing can be measured while TensorFlow traces a function."""
+    fail(
+        "A model cannot be measured inside of a tf.function.",
+        expected="a call from eager code, such as a callback or a script",
+        received="a call while TensorFlow traces a function, such as a layer's call",
+        fix="measure before or after it",
+        error=RuntimeError,
+    )
+
+
 def check_folder(path: str | os.PathLike[str]) -> None:
     """Refuse a ``log_dir`` in which no file can be written; create it where it is missing."""
     try:

@@ -144,10 +144,12 @@ def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
 
     def chunks() -> Iterator[Chunk]:
         for index, (element, weights) in enumerate(reader):
-            chunk = _chunk(element, weights, inputs, index)[1] if index else first
+            names, chunk = _chunk(element, weights, inputs, index) if index else (columns, first)
             expected, shapes = ([leaf.shape[1:] for leaf in each.leaves] for each in (first, chunk))
             if shapes != expected:
                 errors.refuse_changed(index, expected, shapes)
+            if names != columns:
+                errors.refuse_changed_columns(index, columns, names)
             _check_finite(inputs, columns, dtypes, chunk)
             yield chunk
 

@@ -33,7 +33,15 @@ def is_endless(x: Any) -> bool:
     """Whether a stream says that it never ends."""
     if isinstance(x, tf.data.Dataset):
         return bool(x.cardinality() == tf.data.INFINITE_CARDINALITY)
-    return isinstance(x, keras.utils.PyDataset) and x.num_batches is None
+    return isinstance(x, keras.utils.PyDataset) and _num_batches(x) is None
+
+
+def _num_batches(x: keras.utils.PyDataset) -> int | None:
+    try:
+        count: int | None = x.num_batches
+    except Exception as error:  # noqa: BLE001  (whatever the user's data raise)
+        errors.refuse_broken(0, error)
+    return count
 
 
 class Reader:
@@ -88,9 +96,10 @@ def _is_row(spec: Any, declared: tuple[int | None, ...] | None) -> bool:
 
 def _elements(x: Any) -> Iterator[tuple[Any, Any]]:
     """The batches of a stream, each as x and its sample weights or None."""
-    batches = _raw(x)
+    batches: Iterator[Any] | None = None
     for index in itertools.count():
         try:
+            batches = _raw(x) if batches is None else batches
             element = next(batches)
         except StopIteration:
             return
@@ -111,5 +120,5 @@ def _raw(x: Any) -> Iterator[Any]:
     if isinstance(x, tf.data.Dataset):
         return iter(x.as_numpy_iterator())
     if isinstance(x, keras.utils.PyDataset):
-        return (x[index] for index in (itertools.count() if x.num_batches is None else range(x.num_batches)))
+        return (x[index] for index in (itertools.count() if is_endless(x) else range(_num_batches(x) or 0)))
     return iter(x)

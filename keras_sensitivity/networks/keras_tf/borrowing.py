@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import operator
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,8 +23,17 @@ from keras_sensitivity.networks.keras_tf.layers import operations, trainer_attri
 
 __all__ = ["LOCK", "Loan", "borrowed"]
 
-# Where layers collect what a training step adds up.
-LOSSES = frozenset({"_loss_ids", "_losses", "_losses_override", "_metrics"})
+# Lists and sets in which Keras keeps a layer's books: what else they hold after a look is put back, too.
+BOOKS = (
+    "_layers",
+    "_loss_ids",
+    "_losses",
+    "_losses_override",
+    "_non_trainable_variables",
+    "_seed_generators",
+    "_tracked",
+    "_trainable_variables",
+)
 
 # Where Keras keeps the generator for layers that were given no seed.
 GENERATOR = "global_seed_generator"
@@ -37,7 +47,7 @@ class Loan:
 
     def __init__(self, model: keras.Model) -> None:
         self._thread = threading.get_ident()
-        self._before = [(each, _attributes(each), [*vars(each).get("_tracked", ())]) for each in operations(model)]
+        self._before = [_Before(each) for each in operations(model)]
 
     def replace(self, layer: Any, name: str, function: Callable[..., Any]) -> None:
         """Put a function in the place of a layer's own; other threads that run the model go on with the old one."""
@@ -53,7 +63,7 @@ class Loan:
         """Make every layer what it was; an interruption is let through after that, not in between."""
         try:
             while self._before:
-                _restore(*self._before[-1])
+                self._before[-1].restore()
                 self._before.pop()
         finally:
             if self._before:
@@ -89,19 +99,51 @@ def _stand_in() -> keras.random.SeedGenerator:
     return keras.random.SeedGenerator(seed=0, name="stand_in")
 
 
-def _attributes(layer: Any) -> dict[str, Any]:
-    """What a layer is, but for what a training in another thread may be writing."""
-    training = trainer_attributes() if isinstance(layer, keras.Model) else frozenset()
-    own = dict(vars(layer))  # a copy at once: another thread may be setting one
-    return {name: value for name, value in own.items() if name not in LOSSES and name not in training}
+class _Before:
+    """What a layer or operation was: its attributes, and Keras' books of them.
+
+    What a training in another thread writes to the model itself is not looked at.
+    """
+
+    def __init__(self, layer: Any) -> None:
+        self._layer = layer
+        self._ignored = trainer_attributes() if isinstance(layer, keras.Model) else frozenset()
+        self._attributes = self._now()
+        self._books = [(vars(layer)[name], _copied(vars(layer)[name])) for name in BOOKS if name in vars(layer)]
+        tracker = vars(layer).get("_tracker")
+        stored = {} if tracker is None else {name: set(ids) for name, ids in tracker.stored_ids.items()}
+        self._tracker = tracker, dict(vars(tracker or self)), stored
+
+    def _now(self) -> dict[str, Any]:
+        own = dict(vars(self._layer))  # a copy at once: another thread may be setting one
+        return {name: value for name, value in own.items() if name not in self._ignored}
+
+    def restore(self) -> None:
+        """Make it that again."""
+        own = vars(self._layer)
+        for name in self._now().keys() - self._attributes.keys():
+            del own[name]
+        for name, value in self._attributes.items():
+            if own.get(name, own) is not value:
+                own[name] = value
+        for book, before in self._books:
+            _rewrite(book, before)
+        tracker, attributes, stored = self._tracker
+        if tracker is not None:
+            vars(tracker).update(attributes)
+            for name, ids in stored.items():
+                _rewrite(tracker.stored_ids[name], ids)
 
 
-def _restore(layer: Any, before: dict[str, Any], tracked: list[str]) -> None:
-    own, now = vars(layer), _attributes(layer)
-    for name in now.keys() - before.keys():
-        del own[name]
-    for name, value in before.items():
-        if own.get(name, own) is not value:
-            own[name] = value
-    if own.get("_tracked", tracked) != tracked:  # the names of what is saved with the layer
-        own["_tracked"][:] = tracked
+def _copied(book: Any) -> Any:
+    return set(book) if isinstance(book, set) else list(book)
+
+
+def _rewrite(book: Any, before: Any) -> None:
+    """Put back what stood in a list or set, past Keras' own tracking of it."""
+    if isinstance(before, set):
+        if book != before:
+            set.clear(book)
+            set.update(book, before)
+    elif len(book) != len(before) or any(map(operator.is_not, book, before)):
+        list.__setitem__(book, slice(None), before)

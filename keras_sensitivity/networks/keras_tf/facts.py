@@ -31,7 +31,6 @@ FIXED = (
     types.GetSetDescriptorType,
     types.MemberDescriptorType,
     types.MethodDescriptorType,
-    types.ModuleType,
     types.WrapperDescriptorType,
     np.ufunc,
 )
@@ -65,7 +64,10 @@ class Facts:
     def __init__(self) -> None:
         self.is_whole = True
         self._facts: dict[Path, Any] = {}
-        self._seen: dict[int, Any] = {}  # by the id of an object, kept so that the id is of no other
+        # By the id of an object, which is kept for a while so that the id is of no other, and where it was found first.
+        self._seen: dict[int, Any] = {}
+        self._where: dict[int, Path] = {}
+        self._kinds: dict[int, type] = {}
 
     def is_same(self, other: Facts, ignored: Iterable[Path] = ()) -> bool:
         """Whether both found the same, but for what lies at or behind some paths."""
@@ -101,72 +103,112 @@ class Facts:
         if isinstance(value, ATOMS):
             same_if_nan = repr(value) if isinstance(value, float | np.floating) else value
             self._facts[path] = type(value), same_if_nan
-        elif isinstance(value, np.ndarray):
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
             self._facts[path] = content(value)
-        elif not self._is_special(value, path) and id(value) not in self._seen:
-            self._seen[id(value)] = value
-            self._inside(value, path)
+        elif id(value) in self._seen:
+            self._facts[path] = "as", self._where.get(id(value))
+        elif not self._is_special(value, path):
+            self._seen[id(value)], self._where[id(value)] = value, path
+            try:
+                self._inside(value, path)
+            except RecursionError:
+                raise
+            except Exception:  # noqa: BLE001  (whatever the user's object raises when it is looked into)
+                self.is_whole = False
 
     def _inside(self, value: Any, path: Path) -> None:
         """Note what is in a value that holds others."""
-        if isinstance(value, Mapping):
-            self._each(((_name(key), each) for key, each in value.items()), len(value), path)
-        elif isinstance(value, list | tuple):
-            self._each(enumerate(value), len(value), path)
-        elif isinstance(value, set | frozenset):
-            self._facts[path] = sorted(map(repr, value))
+        if isinstance(value, Mapping | list | tuple | set | frozenset):
+            self._container(value, path)
+        elif isinstance(value, np.ndarray):
+            self._facts[path] = value.shape
+            self._each(enumerate(value.flat), path)
         elif isinstance(value, functools.partial):
-            self._each(enumerate((value.func, value.args, value.keywords)), 3, path)
+            self._each(enumerate((value.func, value.args, value.keywords)), path)
         elif isinstance(value, types.MethodType):
-            self._each(enumerate((value.__func__, value.__self__)), 2, path)
+            self._each(enumerate((value.__func__, value.__self__)), path)
         elif isinstance(value, types.FunctionType):
             self._function(value, path)
         elif isinstance(value, type):
+            self._facts[path] = Same(value)
             self._kind(value, path)
+        elif isinstance(value, types.ModuleType):
+            self._module(value, path)
         elif isinstance(value, FIXED):
             self._facts[path] = same(value)
+            owner = getattr(value, "__self__", None)
+            if not isinstance(owner, types.ModuleType):
+                self._value(owner, (*path, "owner"))  # a bound method, such as that of a dict
         else:
             self._object(value, path)
 
-    def _each(self, parts: Iterable[tuple[Any, Any]], length: int, path: Path) -> None:
-        self._facts[(*path, LENGTH)] = length
+    def _container(self, value: Any, path: Path) -> None:
+        """Note the parts of a container, and what one that is of no built-in kind has besides."""
+        if isinstance(value, Mapping):
+            self._each([(_name(key), each) for key, each in list(value.items())], path)
+        elif isinstance(value, set | frozenset):
+            self._each(enumerate(sorted(value, key=repr)), path)
+        else:
+            self._each(enumerate(list(value)), path)
+        if type(value).__module__ != "builtins":
+            self._kind(type(value), (*path, "class"))
+            self._value(getattr(value, "default_factory", None), (*path, "default factory"))
+            if not is_installed(type(value).__module__):
+                self._each(list(getattr(value, "__dict__", {}).items()), (*path, "attributes"))
+
+    def _each(self, parts: Iterable[tuple[Any, Any]], path: Path) -> None:
+        names = []
         for name, part in parts:
+            names.append(name)
             self._value(part, (*path, name))
+        self._facts[(*path, LENGTH)] = names
 
     def _function(self, function: types.FunctionType, path: Path) -> None:
-        """Note a function of the user's with all that it reads; one of an installed package is what it is."""
+        """Note a function of the user's with all that it reads; of one of an installed package, what it wraps."""
         self._facts[path] = Same(function)
-        if is_installed(function.__module__):
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # not filled yet
+                self._value(cell.cell_contents, (*path, name))
+        self._each(list(vars(function).items()), (*path, "attributes"))
+        if is_installed(function.__module__ or "__main__"):
             return
         self._facts[(*path, "code")] = function.__code__
         self._value(function.__defaults__, (*path, "defaults"))
         self._value(function.__kwdefaults__, (*path, "keyword defaults"))
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            with contextlib.suppress(ValueError):  # not filled yet
-                self._value(cell.cell_contents, (*path, name))
         names, attributes = _names(function.__code__)
         for name in names:
             found = function.__globals__.get(name, sys.modules.get(name))
-            if found is not None:
-                self._global(found, attributes, (*path, name))
+            if isinstance(found, types.ModuleType):
+                self._named(found, attributes, (*path, name))
+            elif found is not None:
+                self._value(found, (*path, name))
 
-    def _global(self, found: Any, attributes: list[str], path: Path) -> None:
-        """Note what stands in a global; of a module of the user's, only what is named."""
-        if isinstance(found, types.ModuleType) and not is_installed(found.__name__):
-            for name in attributes:
-                if name in vars(found) and len(path) < MOST_NESTED:
-                    self._global(vars(found)[name], attributes, (*path, name))
-        else:
-            self._value(found, path)
+    def _named(self, module: types.ModuleType, attributes: list[str], path: Path) -> None:
+        """Note what of a module of the user's is named, also of modules within it."""
+        if is_installed(module.__name__) or len(path) > MOST_NESTED:
+            return
+        for name in attributes:
+            found = vars(module).get(name)
+            if isinstance(found, types.ModuleType):
+                self._named(found, attributes, (*path, name))
+            elif name in vars(module):
+                self._value(found, (*path, name))
+
+    def _module(self, module: types.ModuleType, path: Path) -> None:
+        """Note all that stands in a module of the user's, since nobody knows what is read of it."""
+        self._facts[path] = Same(module)
+        if not is_installed(module.__name__):
+            self._each([each for each in list(vars(module).items()) if not each[0].startswith("__")], path)
 
     def _kind(self, kind: type, path: Path) -> None:
         """Note what a class of the user's, and those that it is made of, say."""
+        self._facts[(*path, "itself")] = Same(kind)
         for each in kind.__mro__:
             call = vars(each).get("call")
             if call is not None:
                 self._facts[(*path, each.__qualname__, "call")] = same(call)
-            if not is_installed(each.__module__) and id(each) not in self._seen:
-                self._seen[id(each)] = each
+            if not is_installed(each.__module__) and id(each) not in self._kinds:
+                self._kinds[id(each)] = each
                 for name, value in list(vars(each).items()):
                     if name not in OF_CLASSES:
                         self._value(_plain(value), (*path, each.__qualname__, name))
@@ -176,8 +218,7 @@ class Facts:
         self._facts[path] = same(value)
         self._kind(type(value), (*path, "class"))
         if hasattr(value, "__dict__"):
-            attributes = self._attributes(value)
-            self._each(attributes, len(attributes), path)
+            self._each(self._attributes(value), path)
         if not hasattr(value, "__dict__") or any(vars(each).get("__slots__") for each in type(value).__mro__):
             try:
                 self._facts[(*path, "saved")] = hashlib.sha256(pickle.dumps(value)).digest()
@@ -190,9 +231,10 @@ MOST_NESTED = 64
 
 
 def content(array: np.ndarray[Any, Any]) -> Any:
-    """What stands in an array, in few bytes."""
-    values = array.tolist() if array.dtype.hasobject else hashlib.sha256(array.tobytes()).digest()
-    return array.shape, array.dtype.str, values
+    """What stands in an array of no objects, in few bytes."""
+    mask = np.ma.getmaskarray(array).tobytes() if isinstance(array, np.ma.MaskedArray) else b""
+    values = np.asarray(array).tobytes()
+    return type(array), array.shape, array.dtype.str, hashlib.sha256(values + mask).digest()
 
 
 def same(value: Any) -> Any:
@@ -209,7 +251,9 @@ def _name(key: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     """The function in a method, static method or property of a class."""
-    return getattr(value, "__func__", getattr(value, "fget", value))
+    if isinstance(value, classmethod | staticmethod):
+        return value.__func__
+    return value.fget if isinstance(value, property) else value
 
 
 @functools.lru_cache(maxsize=4096)

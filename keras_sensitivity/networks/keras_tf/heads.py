@@ -47,7 +47,7 @@ class Heads(NamedTuple):
     def chosen(self, name: str | None) -> dict[str, tf.Tensor]:
         """The head that was asked for, or all; refuses what is not there or cannot be measured."""
         if name in self.left_out or not self.measured:
-            errors.refuse_heads(self.left_out if name is None else {name: self.left_out[name]})
+            errors.refuse_heads({name: self.left_out[name]} if name in self.left_out else self.left_out)
         if name is None:
             return self.measured
         if name not in self.measured:

@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from keras_sensitivity.networks.keras_tf.facts import Facts, Path, Same, same
-from keras_sensitivity.networks.keras_tf.layers import is_bookkeeping, operations, trainer_attributes
+from keras_sensitivity.networks.keras_tf.layers import blank_functional, is_bookkeeping, operations, trainer_attributes
 
 __all__ = ["Identity"]
 
@@ -65,11 +65,13 @@ class Identity(Facts):
         except RecursionError:
             self.is_whole = False
         self._facts[("floats",)] = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
-        self._seen.clear()
+        for kept in (self._seen, self._where, self._kinds):
+            kept.clear()
 
     def _layers(self, every: Iterable[Any], path: Path) -> None:
         new = [each for each in every if id(each) not in self._seen]
-        self._seen |= {id(each): each for each in new}
+        for index, each in enumerate(new):
+            self._seen[id(each)], self._where[id(each)] = each, (*path, index)
         for index, each in enumerate(new):
             self._layer(each, (*path, index))
 
@@ -78,8 +80,8 @@ class Identity(Facts):
         self._kind(type(layer), (*path, "class"))
         for name, value in self._attributes(layer):
             self._value(value, (*path, name))
-        for arguments in _constants(layer):
-            self._value(arguments, (*path, "arguments"))
+        for index, arguments in enumerate(_constants(layer)):
+            self._value(arguments, (*path, "arguments", index))
 
     def _attributes(self, owner: Any) -> list[tuple[str, Any]]:
         """Those that say what is computed, of layers, models and other objects."""
@@ -92,8 +94,8 @@ class Identity(Facts):
             inner = getattr(value, "_value", None)
             self._facts[path] = Same(value), str(value.dtype), tuple(value.shape), inner is None or Same(inner)
         elif isinstance(value, keras.Layer | keras.Operation):
+            # One that is held where Keras does not look for layers: the others were seen before.
             self._facts[path] = Same(value)
-            # Those that are held where Keras does not look for layers were not seen yet.
             self._layers(operations(value) if isinstance(value, keras.Layer) else [value], path)
         elif isinstance(value, UNCHANGING) or _is_of_tensorflow(value):
             self._facts[path] = same(value)
@@ -111,7 +113,7 @@ def _matters_to(owner: Any) -> Callable[[str], bool]:
     """Which attributes of a layer, a model or another object say what it computes."""
     of_keras = type(owner).__module__.startswith("keras.")
     if isinstance(owner, keras.Model):
-        return OF_MODELS.__contains__ if of_keras else _matters_in_models
+        return _matters_in_keras_models if of_keras else _matters_in_models
     if of_keras:
         return _matters_to_keras
     return _matters_in_layers if isinstance(owner, keras.Layer | keras.Operation) else _always
@@ -120,6 +122,18 @@ def _matters_to(owner: Any) -> Callable[[str], bool]:
 @functools.cache
 def _matters_in_layers(name: str) -> bool:
     return not is_bookkeeping(name) and name not in ELSEWHERE
+
+
+@functools.cache
+def _matters_in_keras_models(name: str) -> bool:
+    return name in OF_MODELS or name not in _of_blank_models()
+
+
+@functools.cache
+def _of_blank_models() -> set[str]:
+    """The attributes that Keras gives its own models; others are the user's, maybe for a layer to read."""
+    sequential = keras.Sequential([keras.layers.InputLayer((1,), name="blank_input")], name="blank_sequential")
+    return {*vars(blank_functional()), *vars(sequential), *trainer_attributes()}
 
 
 def _matters_in_models(name: str) -> bool:

@@ -15,6 +15,7 @@ from keras_sensitivity.networks.inputs import Inputs
 
 __all__ = [
     "CODES",
+    "blank_functional",
     "called",
     "is_bookkeeping",
     "is_stateful",
@@ -114,6 +115,14 @@ def is_bookkeeping(name: str) -> bool:
 
 
 @functools.cache
+def blank_functional() -> keras.Model:
+    """A functional model, whose class has no public name."""
+    inputs = keras.Input((1,), name="blank")  # named, so that the user's layers get the names they would get
+    outputs = keras.layers.Identity(name="blank_output")(inputs)
+    return keras.Model(inputs, outputs, name="blank_model")
+
+
+@functools.cache
 def trainer_attributes() -> frozenset[str]:
     """Attributes of models that are none of layers: they change when a model is compiled and trained."""
     blank = keras.Model(name="blank"), keras.layers.Layer(name="blank")  # named, so that no automatic name is used up
@@ -136,4 +145,9 @@ def called(model: keras.Model, x: Any) -> Any:
     try:
         return model.stateless_call(trainable, non_trainable, x, **arguments)[0]
     except Exception as error:  # noqa: BLE001  (whatever the user's model raises)
+        unbuilt = [
+            layer.name for layer in layers(model) if not layer.built and type(layer).build is not keras.Layer.build
+        ]
+        if unbuilt:
+            errors.refuse_unbuilt_layers(unbuilt, error)
         errors.refuse_call(error, [tuple(tensor.shape) for tensor in tf.nest.flatten(x)])

@@ -19,8 +19,7 @@ from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
 from keras_sensitivity.networks.keras_tf.facts import Path
 from keras_sensitivity.networks.keras_tf.graphs import Graph
 from keras_sensitivity.networks.keras_tf.identity import Identity
-from keras_sensitivity.networks.keras_tf.integers import takes_floats
-from keras_sensitivity.networks.keras_tf.layers import called, is_stateful, packed, reads_codes
+from keras_sensitivity.networks.keras_tf.layers import called, is_stateful, packed
 from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, RowPass, specs_of
 from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS
 from keras_sensitivity.networks.network import Batch, Derivatives, Network, Pass, Question
@@ -63,6 +62,8 @@ class KerasNetwork(Network):
     def __init__(self, model: keras.Model) -> None:
         errors.check_backend()
         errors.check_model(model)
+        if not tf.executing_eagerly():
+            errors.refuse_inside_a_function()
         self._model = model
 
     def inputs(self, x: Any) -> Inputs:
@@ -74,25 +75,16 @@ class KerasNetwork(Network):
         return Inputs.of(keras.tree.map_structure(_leaf, structure))
 
     def batch_types(self, inputs: Inputs, rows: Batch) -> tuple[str, ...]:
-        """The declared types; integers of an input that declares none stay what they are, unless floats are as good."""
-        types = [self._batch_type(leaf.dtype, array) for leaf, array in zip(inputs.leaves, rows, strict=True)]
-        doubtful = [
-            leaf.dtype is None and array.dtype.kind in "iu" for leaf, array in zip(inputs.leaves, rows, strict=True)
-        ]
-        if not any(doubtful) or reads_codes(self._model):
-            return tuple(types)
-        floats = [self._float if each else kind for each, kind in zip(doubtful, types, strict=True)]
-        return tuple(floats if takes_floats(self._model, inputs, rows, types=types, floats=floats) else types)
+        """The declared types; integers of an input that declares none stay what they are."""
+        return tuple(self._batch_type(leaf.dtype, array) for leaf, array in zip(inputs.leaves, rows, strict=True))
 
     def _batch_type(self, declared: str | None, array: Array) -> str:
         if array.dtype == object:
             return "string"
         if declared is not None and not declared.startswith(("float", "bfloat")):
             return declared
-        return array.dtype.name if declared is None and array.dtype.kind in "iu" else self._float
-
-    @property
-    def _float(self) -> str:
+        if declared is None and array.dtype.kind in "iu":
+            return str(array.dtype.name)
         # Also for float16: its layers cast by themselves.
         return "float64" if self._model.compute_dtype == "float64" else "float32"
 
@@ -130,7 +122,7 @@ class KerasNetwork(Network):
         what = definition.output, definition.logits, definition.mode, question.exclude, question.jit_compile
         key = (kind, shapes, repr(question.inputs), what)
         with LOCK:
-            passes = _passes.setdefault(self._model, {})
+            passes = self._kept()
             identity = Identity(self._model)
             kept = passes.pop(key, None)
             if kept is None or not self._is_same(kept, identity, batch, question):
@@ -139,6 +131,14 @@ class KerasNetwork(Network):
             while len(passes) > PASSES_KEPT:
                 del passes[next(iter(passes))]
         return kept.traced
+
+    def _kept(self) -> dict[Any, _Kept]:
+        """The passes of the model, which go when it goes."""
+        key = id(self._model)
+        if key not in _passes:
+            _passes[key] = {}
+            weakref.finalize(self._model, _passes.pop, key, None).atexit = False
+        return _passes[key]
 
     def _traced(self, kind: type[KerasPass[R]], before: Identity, batch: Batch, question: Question) -> _Kept:
         with borrowed(self._model):
@@ -173,8 +173,8 @@ class KerasNetwork(Network):
         return Graph(forwards, backwards, specs_of(batch))
 
 
-# Weak, and nothing kept holds its model: it lives as long as its user wants.
-_passes: weakref.WeakKeyDictionary[keras.Model, dict[Any, _Kept]] = weakref.WeakKeyDictionary()
+# By the id of a model: a model may have no hash. Nothing that is kept holds its model, which lives as its user wants.
+_passes: dict[int, dict[Any, _Kept]] = {}
 
 
 def _leaf(tensor: Any) -> Leaf:

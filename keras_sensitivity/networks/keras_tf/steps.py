@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_sensitivity.networks.keras_tf.borrowing import Loan
-from keras_sensitivity.networks.keras_tf.layers import layers
+from keras_sensitivity.networks.keras_tf.layers import blank_functional, layers
 from keras_sensitivity.probes import NoiseProbes
 
 __all__ = ["keeps_steps_apart", "recurrent_paths", "stop_states"]
@@ -96,7 +95,7 @@ def recurrent_paths(model: keras.Model) -> set[str]:
 def _is_causal_or_stepwise(layer: keras.Layer) -> bool:
     kind = type(layer)
     if isinstance(layer, keras.Model):
-        plain = kind.call in (keras.Sequential.call, _functional_call())
+        plain = kind.call in (keras.Sequential.call, type(blank_functional()).call)
         operations = getattr(layer, "operations", layer.layers)
         return plain and all(isinstance(operation, keras.Layer) for operation in operations)
     activation = getattr(layer, "activation", None)
@@ -108,11 +107,3 @@ def _is_causal_or_stepwise(layer: keras.Layer) -> bool:
         axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
         return len(axes) == 1 and axes[0] in (-1, 2)
     return kind in STEPWISE or kind in CELLS
-
-
-@functools.cache
-def _functional_call() -> Any:
-    """`call` of functional models, whose class has no public name."""
-    inputs = keras.Input((1,), name="blank")  # named, so that the user's layers get the names they would get
-    outputs = keras.layers.Identity(name="blank_output")(inputs)
-    return type(keras.Model(inputs, outputs, name="blank_model")).call

@@ -20,6 +20,7 @@ from keras_sensitivity.networks.keras_tf.axes import Lags, keeps_steps, mode_of,
 from keras_sensitivity.networks.keras_tf.borrowing import borrowed
 from keras_sensitivity.networks.keras_tf.codes import Call, Codes, Found
 from keras_sensitivity.networks.keras_tf.heads import Heads, logits_of
+from keras_sensitivity.networks.keras_tf.integers import Cast
 from keras_sensitivity.networks.keras_tf.layers import called, packed
 from keras_sensitivity.networks.keras_tf.masks import record_masks
 from keras_sensitivity.networks.keras_tf.noise import Noise
@@ -76,6 +77,8 @@ def run(
         stopping: Whether no derivative passes through the states of recurrent layers.
     """
     excluded = {index for index, name in enumerate(question.inputs.names) if name in question.exclude}
+    with tape.stop_recording():
+        x, agreements = Cast.of(model, question.inputs, x, kept_as_integers)
     with borrowed(model) as loan:
         masks = record_masks(model, loan)
         noise = Noise(model, loan, tape)
@@ -92,12 +95,13 @@ def run(
         heads = {name: errors.refuse_logits() if logits is None else logits for name, logits in inner.items()}
     found = [each for each in codes.found if not set(each.sources) <= excluded]
     found.sort(key=lambda each: (len(each.sources) > 1, each.sources))
+    kind = tf.float64 if any(head.dtype == tf.float64 for head in heads.values()) else tf.float32
     return Run(
-        {name: tf.cast(head, wide(head.dtype)) for name, head in heads.items()},
+        {name: tf.cast(head, kind) for name, head in heads.items()},
         {} if isinstance(name, str) else every.left_out,
         found + [Found(tensor, (), False) for tensor in noise.made if with_noise],
         masks,
-        codes.agreements,
+        codes.agreements | agreements,
         not question.definition.logits and any(logits is not None for logits in inner.values()),
         stopped,
     )
