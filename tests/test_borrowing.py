@@ -6,6 +6,7 @@ What a layer is, is what `vars` says of it, and of the operations of functional 
 import contextlib
 import ctypes
 import functools
+import gc
 import random
 import sys
 import threading
@@ -577,3 +578,74 @@ def test_interrupted_at_any_moment(name):
         if attempt % 5 == 0:
             assert_all_right(together([functools.partial(shares, model, x, name)]), [truth])
     assert hits > 0
+
+
+# --- looks that fail, and what Keras keeps books of -----------------------------------------------------------------
+
+
+class OnDemand(keras.Model):
+    """Has a layer that is built when it is needed first."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.both = layers.Dense(1), layers.Dense(1), False
+
+    def call(self, x):
+        return self.first(x) + (self.second(x) if self.both else 0)
+
+
+def test_a_look_that_would_build_layers_is_refused_and_builds_none():
+    model, x = OnDemand(), table()
+    model(x)
+    model.both = True
+    with untouched(model), pytest.raises(ValueError, match="were never built") as raised:
+        ks.measure(model, x, jit_compile=False)
+    assert "To fix it: call model(x[:1]) once" in str(raised.value)
+    assert model(x).shape == (24, 1)  # which the failed look has not spoilt
+    assert ks.measure(model, x, jit_compile=False).features.sum() == pytest.approx(100)
+
+
+def test_losses_that_wait_to_be_added_up_are_there_afterwards():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2, activity_regularizer="l2"), layers.Dense(1)])
+    model(table())
+    before = model.losses
+    assert len(before) == 1
+    ks.measure(model, table(), jit_compile=False)
+    assert [one is other for one, other in zip(before, model.losses, strict=True)] == [True]
+
+
+def test_a_model_without_a_hash_is_measured_and_freed():
+    class Unhashable(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.out = layers.Dense(1)
+
+        def __eq__(self, other):
+            return self is other
+
+        __hash__ = None
+
+        def call(self, x):
+            return self.out(x)
+
+    from keras_sensitivity.networks.keras_tf import network
+
+    model = Unhashable()
+    model.build((None, 3))
+    ks.measure(model, table(), jit_compile=False)
+    key = id(model)
+    assert key in network._passes
+    del model
+    gc.collect()
+    assert key not in network._passes
+
+
+def test_inside_a_function_it_is_refused():
+    model, _ = dense()
+
+    @tf.function
+    def function():
+        ks.measure(model, table())
+
+    with pytest.raises(RuntimeError, match="cannot be measured inside of a tf.function"):
+        function()

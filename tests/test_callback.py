@@ -1,6 +1,7 @@
 """`SensitivityCallback` in real fits."""
 
 import copy
+import io
 import math
 import pickle
 import warnings
@@ -431,3 +432,39 @@ def test_what_is_printed(verbose, capsys):
     printed = capsys.readouterr().out
     assert ("Epoch 2: most important: x" in printed) == (verbose == 2)
     assert bool(printed) == (verbose == 2)
+
+
+# --- what must not end a fit ------------------------------------------------------------------------------------------
+
+
+class Mute(io.StringIO):
+    """Nobody listens, or not to such letters."""
+
+    def write(self, text):
+        raise UnicodeEncodeError("ascii", text, 0, 1, "no such letter")
+
+
+def test_lines_that_cannot_be_printed_end_no_fit(monkeypatch):
+    watch = ks.SensitivityCallback(zoo.rows(), verbose=2, feature_names=list("αβγδε"))
+    with monkeypatch.context() as patched:
+        patched.setattr("sys.stdout", Mute())
+        fit([watch], epochs=2)
+    assert watch.trajectory.index.tolist() == [0, 1]
+
+
+def test_a_monitor_that_fails_switches_it_off():
+    class Fails(ks.DeadFeatureMonitor):
+        def update(self, record, epoch, importance):
+            raise ZeroDivisionError("epoch")
+
+    watch = ks.SensitivityCallback(zoo.rows(), dead_feature_monitor=Fails())
+    with pytest.warns(UserWarning, match="switched itself off at epoch 0"):
+        fit([watch], epochs=2)
+    assert watch.history == []
+
+
+def test_arguments_that_are_set_afterwards_are_checked_before_the_fit():
+    watch = ks.SensitivityCallback(zoo.rows())
+    watch.every_n_epochs = 0
+    with pytest.raises(ValueError, match="`every_n_epochs` is not a whole number"):
+        fit([watch])

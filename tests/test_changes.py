@@ -786,6 +786,171 @@ def made(maker, folder):
     return maker(folder) if maker.__code__.co_argcount else maker()
 
 
+# --- what is reached on other ways ----------------------------------------------------------------------------------
+
+
+def other_module(**values):
+    """A module of the user's, which may be imported by its name."""
+    module = types.ModuleType(f"users_{'_'.join(values)}")
+    vars(module).update(values)
+    sys.modules[module.__name__] = module
+    return module
+
+
+def calling(function):
+    return net(layers.Lambda(function))
+
+
+@change
+def a_layer_takes_the_activation_of_another():
+    stack = [layers.Dense(3, "tanh"), layers.Dense(3, "linear"), layers.Dense(3, "tanh")]
+    model = keras.Sequential([keras.Input((3,)), *stack, layers.Dense(1)])
+    for layer, factors in zip(stack, ([1, 0.1, 0.1], [1, 1, 1], [5, 0.1, 0.1]), strict=True):
+        layer.kernel.assign(np.diag(np.float32(factors)))
+    return Row(model, rows(), to(stack[2], "activation", keras.activations.linear))
+
+
+@change
+def an_attribute_becomes_another_that_is_there():
+    layer = Custom([1.0], lambda setting: setting[0])
+    layer.settings = layer.setting, [9.0]
+    return Row(net(layer), rows(), to(layer, "setting", layer.settings[1]))
+
+
+@change
+def class_in_a_global():
+    return Row(calling(lambda x: tilted(x, ByClass.factor)), rows(), to(ByClass, "factor", 9.0))
+
+
+@change
+def class_in_an_attribute():
+    class Settings:
+        factor = 1.0
+
+    return Row(net(Custom(Settings, lambda kind: kind.factor)), rows(), to(Settings, "factor", 9.0))
+
+
+@change
+def class_of_a_layer():
+    class Steep(Custom):
+        def call(self, x):
+            return tilted(x, 9.0)
+
+    layer = Custom(1.0)
+    return Row(net(layer), rows(), to(layer, "__class__", Steep))
+
+
+@change
+def module_in_a_closure():
+    module = other_module(factor=1.0)
+    return Row(calling(lambda x: tilted(x, module.factor)), rows(), to(module, "factor", 9.0))
+
+
+@change
+def module_in_a_module():
+    inner = other_module(slope=1.0)
+    module = other_module(inner=inner)
+    return Row(calling(lambda x: tilted(x, module.inner.slope)), rows(), to(inner, "slope", 9.0))
+
+
+@change
+def module_in_an_attribute():
+    module = other_module(steepness=1.0)
+    return Row(net(Custom(module, lambda module: module.steepness)), rows(), to(module, "steepness", 9.0))
+
+
+@change
+def second_constant_of_a_functional_model():
+    first, second_one = np.ones(3, "float32"), np.ones(3, "float32")
+    inputs = keras.Input((3,))
+    outputs = layers.Dense(1)(layers.Dense(4, "tanh")(ops.multiply(ops.multiply(inputs, first), second_one)))
+    return Row(keras.Model(inputs, outputs), rows(), [lambda: second_one.__setitem__(0, 9.0)])
+
+
+@change
+def attribute_called_like_a_constraint():
+    class Constrained(layers.Layer):
+        sign_constraint = None
+
+        def call(self, x):
+            return tilted(x, self.sign_constraint or 1.0)
+
+    layer = Constrained()
+    return Row(net(layer), rows(), to(layer, "sign_constraint", 9.0))
+
+
+@change
+def branch_on_trainable():
+    class Branches(layers.Layer):
+        def call(self, x):
+            return tilted(x, 1.0 if self.trainable else 9.0)
+
+    layer = Branches()
+    return Row(net(layer), rows(), to(layer, "trainable", False))
+
+
+@change
+def attribute_of_a_function():
+    def function(x):
+        return tilted(x, function.factor)
+
+    function.factor = 1.0
+    return Row(calling(function), rows(), to(function, "factor", 9.0))
+
+
+@change
+def attribute_of_a_model_that_a_layer_reads():
+    model = calling(lambda x: tilted(x, getattr(model, "factor", 1.0)))
+    return Row(model, rows(), to(model, "factor", 9.0))
+
+
+@change
+def bound_method_of_a_dict():
+    table = {"factor": 1.0}
+    return Row(net(Custom(table.get, lambda get: get("factor"))), rows(), [lambda: table.update(factor=9.0)])
+
+
+@change
+def order_of_a_dict():
+    layer = Custom({"a": 1.0, "b": 9.0}, lambda setting: next(iter(setting.values())))
+    return Row(net(layer), rows(), [lambda: layer.setting.update({"a": layer.setting.pop("a")})])
+
+
+@change
+def object_array():
+    array = np.array([[1.0], None], dtype=object)
+    return Row(net(Custom(array, lambda array: array[0][0])), rows(), [lambda: array[0].__setitem__(0, 9.0)])
+
+
+@change
+def object_array_of_arrays():
+    array = np.array([np.ones(2), None], dtype=object)
+    replaced = [lambda: array.__setitem__(0, np.full(2, 9.0))]
+    return Row(net(Custom(array, lambda array: array[0][0])), rows(), replaced)
+
+
+@change
+def mask_of_an_array():
+    array = np.ma.array([9.0, 1.0], mask=[True, False], fill_value=9.0)
+    layer = Custom(array, lambda array: float(array.sum()))
+    return Row(net(layer), rows(), [lambda: layer.setting.__setitem__(slice(None), np.ma.array([9.0, 1.0]))])
+
+
+@change
+def function_without_a_module():
+    names = {"tilted": tilted, "factor": 1.0}
+    exec("def function(x): return tilted(x, factor)", names)
+    return Row(calling(names["function"]), rows(), [lambda: names.update(factor=9.0)])
+
+
+@change
+def function_behind_a_wrapper_of_a_package():
+    setting = [1.0]
+    return Row(
+        calling(tf.recompute_grad(lambda x: tilted(x, setting[0]))), rows(), [lambda: setting.__setitem__(0, 9.0)]
+    )
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_is_seen(name, tmp_path):
     row = made(CHANGES[name], tmp_path)

@@ -412,3 +412,25 @@ def test_the_noise_band_of_a_table_that_is_read_as_a_sequence(mode):
         assert look.noise_band[0] < look.noise_level < look.noise_band[1]
         pd.testing.assert_frame_equal(look.table, importance.table, rtol=1e-5)
     assert np.isfinite(watch.noise_band).all(axis=None)
+
+
+def test_heads_of_different_types():
+    inputs = keras.Input((5,))
+    model = keras.Model(inputs, [dense(2, "one")(inputs), layers.Dense(1, dtype="float64", name="two")(inputs)])
+    importance = ks.measure(model, X, **PLAIN)
+    parts = [ks.measure(model, X, definition=ks.Definition(output=name), **PLAIN) for name in ("one", "two")]
+    together = np.sqrt(sum((part.rms_by_output**2).sum(axis=0) for part in parts))
+    np.testing.assert_allclose(importance.features, 100 * together / together.sum(), rtol=1e-4)
+
+
+class Nothing(keras.Model):
+    def call(self, x):
+        return {"a": None}
+
+
+@pytest.mark.parametrize("output", [None, "a"])
+def test_a_model_that_returns_nothing_is_refused_in_words(output):
+    model = Nothing()
+    model.built = True
+    with pytest.raises(ValueError, match="returns nothing that can be differentiated(.|\n)*To fix it"):
+        ks.measure(model, X, definition=ks.Definition(output=output), **PLAIN)

@@ -202,3 +202,25 @@ def test_files_of_another_version_are_refused_in_words(importance, tmp_path):
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path):
     with pytest.raises(FileNotFoundError):
         ks.Importance.load(tmp_path / "nothing.npz")
+
+
+@pytest.mark.parametrize("description", ["3", "[1]", "null", '"abc"', "{}"])
+def test_descriptions_of_another_kind_are_refused_in_words(importance, tmp_path, description):
+    path = tmp_path / "importance.npz"
+    importance.save(path)
+    with np.load(path) as archive:
+        np.savez(path, **(dict(archive) | {"description": np.array(description)}))
+    with pytest.raises(ValueError, match="To fix it: "):
+        ks.Importance.load(path)
+
+
+def test_names_that_do_not_fit_the_numbers_are_refused_in_words(importance, tmp_path):
+    path = tmp_path / "importance.npz"
+    for change in ({"units": ["0"]}, {"num_lags": 7}, {"features": {"columns": ["a"]}}):
+        importance.save(path)
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        described = json.loads(str(arrays["description"])) | change
+        np.savez(path, **(arrays | {"description": np.array(json.dumps(described))}))
+        with pytest.raises(ValueError, match="holds no Importance"):
+            ks.Importance.load(path)

@@ -198,3 +198,48 @@ def test_bytes_into_a_rescaling_and_integers_into_a_dense_layer():
     for model, x in ((rescaled, BYTES), (dense, numbers(3, "int32"))):
         units = ks.measure(model, x, jit_compile=False).by_output.index
         predictions.assert_equal(ks.explain(model, x, jit_compile=False), predictions.of(model, x), units)
+
+
+class Wraps(keras.Model):
+    """Adds before it casts: bytes go on from 0 behind 255, floats do not."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(1, kernel_initializer="ones")
+
+    def call(self, x):
+        return self.out(ops.tanh(tf.cast(x + 60, "float32") / 128 - 1))
+
+
+def test_integers_are_compared_in_every_batch():
+    """Only rows behind the first batch tell that floats are something else."""
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.integers(0, 190, (64, 2)), rng.integers(0, 256, (100, 2))]).astype("uint8")
+    model = Wraps()
+    model(x)
+    first = ks.explain(model, x[:64], jit_compile=False)
+    np.testing.assert_allclose(first.predictions, model.predict(x[:64], verbose=0), rtol=1e-4)
+    explanation = ks.explain(model, x, jit_compile=False, batch_size=64)
+    np.testing.assert_allclose(explanation.predictions, model.predict(x, verbose=0), rtol=1e-4, atol=1e-5)
+
+
+class OneOfTwo(keras.Model):
+    """Takes one input of integers as numbers, and looks at the other only as a code."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(1)
+
+    def call(self, x):
+        return self.out(ops.concatenate([ops.cast(x["a"], "float32"), ops.one_hot(x["c"][:, 0] % 3, 3)], axis=1))
+
+
+def test_each_input_of_integers_is_tried_by_itself():
+    x = {"a": numbers(9, "int32", 2), "c": numbers(9, "int32", 1)}
+    model = OneOfTwo()
+    model(x)
+    importance = ks.measure(model, x, exclude=["c"], jit_compile=False)
+    weights = np.abs(model.out.kernel.numpy()[:2, 0]) * x["a"].std(axis=0)
+    assert importance.features.to_dict() == pytest.approx(
+        dict(zip(("a/0", "a/1"), 100 * weights / weights.sum(), strict=True))
+    )

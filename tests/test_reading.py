@@ -190,3 +190,27 @@ def test_a_generator_for_the_callback_alone_works(model):
     fit(model, watch, epochs=2, x=batches, y=None, steps_per_epoch=2)
     assert read == [*range(COUNT)]
     same(watch.importance, ks.measure(model, X, **PLAIN))
+
+
+def test_columns_that_change_places_are_refused(model):
+    frames = [pd.DataFrame(X[:10], columns=list("abcde")), pd.DataFrame(X[:10], columns=list("acbde"))]
+    with pytest.raises(ValueError, match="Batch 1 of x .from 0. has other columns"):
+        ks.measure(model, iter(frames), **PLAIN)
+
+
+class Unlengthy(keras.utils.PyDataset):
+    def __len__(self):
+        raise OSError("no such file")
+
+    def __getitem__(self, index):
+        return X
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [Unlengthy, lambda: tf.data.Dataset.from_tensor_slices(X).window(5)],
+    ids=["no length", "windows"],
+)
+def test_streams_that_cannot_be_read_are_refused_in_words(stream, model):
+    with pytest.raises((RuntimeError, ValueError), match="To fix it: "):
+        ks.measure(model, stream(), **PLAIN)

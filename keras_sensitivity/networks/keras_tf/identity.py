@@ -23,6 +23,9 @@ __all__ = ["Identity"]
 
 UNCHANGING = (tf.Tensor, tf.DType, tf.TensorShape, keras.KerasTensor)
 
+# Where TensorFlow's wrappers, such as `tf.function` and `tf.recompute_grad`, keep the user's function.
+OF_WRAPPERS = ("__wrapped__", "_decorated_target", "_f", "_python_function")
+
 # Only training asks for these.
 TRAINING = ("_initializer", "_regularizer", "_constraint", "activity_regularizer", "_trainable")
 
@@ -99,6 +102,10 @@ class Identity(Facts):
             self._layers(operations(value) if isinstance(value, keras.Layer) else [value], path)
         elif isinstance(value, UNCHANGING) or _is_of_tensorflow(value):
             self._facts[path] = same(value)
+            for name in OF_WRAPPERS:
+                inner = vars(value).get(name) if hasattr(value, "__dict__") else None
+                if inner is not None:
+                    self._value(inner, (*path, name))
         else:
             return False
         return True

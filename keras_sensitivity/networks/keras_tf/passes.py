@@ -102,7 +102,7 @@ class KerasPass(Pass[R]):
         """What is computed on the device; whether calls with integers cast to numbers agree with the model's own."""
         *inputs, weights, rows, target_scale = arguments
         x, scale = tuple(inputs), Scale(rows, target_scale)
-        forward = Forward.of(self._whole_model(), x, self._question, **self._how)
+        forward = Forward.of(self._whole_model(), x, self._question, scale, **self._how)
         self.units, self.mode, self.left_out = forward.units, forward.mode, forward.run.left_out
         self.is_activated = forward.run.is_activated
         self.parts = tuple(part for part in forward.parts if not part.is_noise)

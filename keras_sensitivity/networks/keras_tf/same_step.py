@@ -65,16 +65,15 @@ def _one_pass(
     if stopped.stopped != recurrent_paths(model):
         return None
     tensors = [stopped.found[forward.used[index]].tensor for index in sequences]
-    if any(gradient is None for gradient in tape.gradient(apart, tensors)):
-        return None  # reached through the states alone
     valid = tf.cast(steps.valid_steps * scale.rows[:, None], apart.dtype)[:, :, None]
 
     def derivatives(unit: Any) -> list[tf.Tensor]:
-        return gradients(
-            tape, apart, tensors, valid * tf.one_hot(unit, apart.shape[2], dtype=apart.dtype), scale.target
-        )
+        return gradients(tape, apart, tensors, valid * tf.one_hot(unit, apart.shape[2], dtype=apart.dtype), scale)
 
-    return derivatives
+    first = derivatives(0)
+    if any(gradient is None for gradient in first):
+        return None  # reached through the states alone
+    return lambda unit: first if isinstance(unit, int) and unit == 0 else derivatives(unit)
 
 
 def _exact(forward: Forward, sequences: Sequence[int], scale: Scale, question: Question) -> OfUnit:
@@ -90,7 +89,7 @@ def _exact(forward: Forward, sequences: Sequence[int], scale: Scale, question: Q
         def at(step: tf.Tensor) -> list[tf.Tensor]:
             here = tf.one_hot(step, count, dtype=target.dtype)[:, None]
             direction = rows * here * tf.one_hot(unit, target.shape[2], dtype=target.dtype)
-            return [g[:, step] for g in gradients(forward.tape, target, tensors, direction, scale.target)]
+            return [g[:, step] for g in gradients(forward.tape, target, tensors, direction, scale)]
 
         by_step = tf.map_fn(at, tf.range(count), fn_output_signature=[tf.float64] * len(tensors))
         return [

@@ -132,6 +132,7 @@ class Forward(NamedTuple):
         steps: The lags of the time axis that heads have; None without one.
         units: Names of the output units.
         target: The heads at their newest step, shape (batch_size, num_units).
+        first: The derivatives of the first unit, by which it was found what is used.
     """
 
     tape: tf.GradientTape
@@ -143,9 +144,10 @@ class Forward(NamedTuple):
     steps: Lags | None
     units: tuple[str, ...]
     target: tf.Tensor
+    first: list[tf.Tensor]
 
     @classmethod
-    def of(cls, model: keras.Model, x: Tensors, question: Question, **how: Any) -> Forward:
+    def of(cls, model: keras.Model, x: Tensors, question: Question, scale: Scale, **how: Any) -> Forward:
         """Run a model, with options of `run`, and read what is differentiated with respect to what."""
         definition = question.definition
         with tf.GradientTape(persistent=True) as tape:
@@ -155,9 +157,11 @@ class Forward(NamedTuple):
             mode, steps = mode_of(definition.mode, every, shapes)
             newest = {name: _newest(head, steps, mode) for name, head in found.heads.items()}
             units, target = units_of(newest, definition.output)
-        used = _reached(tape, target, found, question)
+        first = gradients(tape, target, [each.tensor for each in found.found], _direction(target, 0, scale), scale)
+        used = [index for index, gradient in enumerate(first) if gradient is not None]
+        _refuse_lost(used, found, question)
         parts, lags = tuple(every[index][0] for index in used), [every[index][1] for index in used]
-        return cls(tape, found, used, parts, lags, mode, steps, units, target)
+        return cls(tape, found, used, parts, lags, mode, steps, units, target, [first[index] for index in used])
 
     @property
     def tensors(self) -> list[tf.Tensor]:
@@ -195,9 +199,9 @@ class Forward(NamedTuple):
 
     def derivatives(self, unit: Any, scale: Scale) -> list[tf.Tensor]:
         """Of one unit with respect to each tensor, of its shape, in float64."""
-        one_hot = tf.one_hot(unit, self.target.shape[1], dtype=self.target.dtype)
-        direction = tf.cast(scale.rows, self.target.dtype)[:, None] * one_hot
-        return gradients(self.tape, self.target, self.tensors, direction, scale.target)
+        if isinstance(unit, int) and unit == 0:
+            return self.first
+        return gradients(self.tape, self.target, self.tensors, _direction(self.target, unit, scale), scale)
 
     def assembled(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """Tensors of the shapes of the parts, by lag, beside each other: (batch_size, num_lags, num_entries)."""
@@ -212,16 +216,19 @@ class Forward(NamedTuple):
         return tf.concat([tf.pad(part, ((0, 0), (0, most - part.shape[1]), (0, 0))) for part in by_lag], axis=2)
 
 
-def _reached(tape: tf.GradientTape, target: tf.Tensor, found: Run, question: Question) -> list[int]:
-    """Which tensors the target depends on; refuses inputs of which it depends on none."""
-    reached = tape.gradient(target, [each.tensor for each in found.found])
-    used = [index for index, gradient in enumerate(reached) if gradient is not None]
+def _refuse_lost(used: Sequence[int], found: Run, question: Question) -> None:
+    """Refuse inputs that the outputs do not depend on through derivatives."""
     names = question.inputs.names
     known = {names[source] for index in used for source in found.found[index].sources}
     lost = [name for name in names if name not in known and name not in question.exclude]
     if lost:
         errors.refuse_path(lost, [name for name in names if name in known])
-    return used
+
+
+def _direction(target: tf.Tensor, unit: Any, scale: Scale) -> tf.Tensor:
+    """1 at a unit of every row that sends its derivatives back, else 0."""
+    rows = tf.cast(scale.rows, target.dtype)[:, None]
+    return rows * tf.one_hot(unit, target.shape[1], dtype=target.dtype)
 
 
 def _newest(head: tf.Tensor, steps: Lags | None, mode: str) -> tf.Tensor:
@@ -237,19 +244,17 @@ def wide(kind: Any) -> Any:
 
 
 def gradients(
-    tape: tf.GradientTape,
-    target: tf.Tensor,
-    tensors: Sequence[tf.Tensor],
-    direction: tf.Tensor,
-    target_scale: tf.Tensor,
-) -> list[tf.Tensor]:
-    """Derivatives of ``sum(direction * target)`` with respect to each tensor, of its shape, in float64.
+    tape: tf.GradientTape, target: tf.Tensor, tensors: Sequence[tf.Tensor], direction: tf.Tensor, scale: Scale
+) -> list[Any]:
+    """Derivatives of ``sum(direction * target)`` with respect to each tensor, of its shape, in float64; None of none.
 
     The scale, a power of 2, lifts them over the smallest float16 on their way; taking it back in float64 is exact.
     """
-    scaled = direction * tf.cast(target_scale, target.dtype)
+    scaled = direction * tf.cast(scale.target, target.dtype)
     found = tape.gradient(target, list(tensors), output_gradients=scaled)
     return [
-        tf.cast(tf.ensure_shape(gradient, tensor.shape), tf.float64) / tf.cast(target_scale, tf.float64)
+        None
+        if gradient is None
+        else tf.cast(tf.ensure_shape(gradient, tensor.shape), tf.float64) / tf.cast(scale.target, tf.float64)
         for gradient, tensor in zip(found, tensors, strict=True)
     ]
