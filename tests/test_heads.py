@@ -432,5 +432,5 @@ class Nothing(keras.Model):
 def test_a_model_that_returns_nothing_is_refused_in_words(output):
     model = Nothing()
     model.built = True
-    with pytest.raises(ValueError, match="returns nothing that can be differentiated(.|\n)*To fix it"):
+    with pytest.raises(ValueError, match=r"returns nothing that can be differentiated(.|\n)*To fix it"):
         ks.measure(model, X, definition=ks.Definition(output=output), **PLAIN)

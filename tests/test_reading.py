@@ -194,7 +194,7 @@ def test_a_generator_for_the_callback_alone_works(model):
 
 def test_columns_that_change_places_are_refused(model):
     frames = [pd.DataFrame(X[:10], columns=list("abcde")), pd.DataFrame(X[:10], columns=list("acbde"))]
-    with pytest.raises(ValueError, match="Batch 1 of x .from 0. has other columns"):
+    with pytest.raises(ValueError, match=r"Batch 1 of x .from 0. has other columns"):
         ks.measure(model, iter(frames), **PLAIN)
 
 

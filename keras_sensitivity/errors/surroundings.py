@@ -27,7 +27,7 @@ def check_backend() -> None:
 def refuse_inside_a_function() -> NoReturn:
     """Say that nothing can be measured while TensorFlow traces a function."""
     fail(
-        "A model cannot be measured inside of a tf.function.",
+        "A model cannot be measured inside of a function that TensorFlow traces.",
         expected="a call from eager code, such as a callback or a script",
         received="a call while TensorFlow traces a function, such as a layer's call",
         fix="measure before or after it",

@@ -23,8 +23,8 @@ from keras_sensitivity.networks.keras_tf.layers import operations, trainer_attri
 
 __all__ = ["LOCK", "Loan", "borrowed"]
 
-# Lists and sets in which Keras keeps a layer's books: what else they hold after a look is put back, too.
-BOOKS = (
+# In what is called so Keras and TensorFlow keep a layer's books: what else stands there after a look is put back, too.
+BOOKS = {
     "_layers",
     "_loss_ids",
     "_losses",
@@ -33,7 +33,7 @@ BOOKS = (
     "_seed_generators",
     "_tracked",
     "_trainable_variables",
-)
+}
 
 # Where Keras keeps the generator for layers that were given no seed.
 GENERATOR = "global_seed_generator"
@@ -109,7 +109,8 @@ class _Before:
         self._layer = layer
         self._ignored = trainer_attributes() if isinstance(layer, keras.Model) else frozenset()
         self._attributes = self._now()
-        self._books = [(vars(layer)[name], _copied(vars(layer)[name])) for name in BOOKS if name in vars(layer)]
+        books = [value for name, value in self._attributes.items() if name in BOOKS or name.startswith("_self_")]
+        self._books = [(book, _kind(book)(book)) for book in books if isinstance(book, (list, set, dict))]
         tracker = vars(layer).get("_tracker")
         stored = {} if tracker is None else {name: set(ids) for name, ids in tracker.stored_ids.items()}
         self._tracker = tracker, dict(vars(tracker or self)), stored
@@ -135,15 +136,15 @@ class _Before:
                 _rewrite(tracker.stored_ids[name], ids)
 
 
-def _copied(book: Any) -> Any:
-    return set(book) if isinstance(book, set) else list(book)
+def _kind(book: Any) -> Any:
+    return next(kind for kind in (list, set, dict) if isinstance(book, kind))
 
 
 def _rewrite(book: Any, before: Any) -> None:
-    """Put back what stood in a list or set, past Keras' own tracking of it."""
-    if isinstance(before, set):
-        if book != before:
-            set.clear(book)
-            set.update(book, before)
-    elif len(book) != len(before) or any(map(operator.is_not, book, before)):
-        list.__setitem__(book, slice(None), before)
+    """Put back what stood in a list, set or dict, past Keras' own tracking of it."""
+    if isinstance(before, list):
+        if len(book) != len(before) or any(map(operator.is_not, book, before)):
+            list.__setitem__(book, slice(None), before)
+    elif book.keys() != before.keys() if isinstance(before, dict) else book != before:
+        type(before).clear(book)
+        type(before).update(book, before)

@@ -140,14 +140,12 @@ def called(model: keras.Model, x: Any) -> Any:
     parameters = inspect.signature(model.call).parameters
     takes_training = "training" in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
     arguments = {"training": False} if takes_training else {}
+    unbuilt = [each.name for each in layers(model) if not each.built and type(each).build is not keras.Layer.build]
     trainable = [variable.value for variable in model.trainable_variables]
     non_trainable = [variable.value for variable in model.non_trainable_variables]
     try:
         return model.stateless_call(trainable, non_trainable, x, **arguments)[0]
     except Exception as error:  # noqa: BLE001  (whatever the user's model raises)
-        unbuilt = [
-            layer.name for layer in layers(model) if not layer.built and type(layer).build is not keras.Layer.build
-        ]
         if unbuilt:
             errors.refuse_unbuilt_layers(unbuilt, error)
         errors.refuse_call(error, [tuple(tensor.shape) for tensor in tf.nest.flatten(x)])
