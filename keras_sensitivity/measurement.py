@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.explanation import Explanation
-from keras_sensitivity.features import image_shape
+from keras_sensitivity.features import Block, image_shape
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Moments
@@ -32,8 +32,13 @@ from keras_sensitivity.rows.streams import is_endless, is_stream
 
 __all__ = ["ExplainMixin", "Measurement", "explain", "measure"]
 
+Array = np.ndarray[Any, Any]
+
 # More rows than this whose derivatives are all exactly 0 behind a softmax or sigmoid are worth a warning.
 SATURATED_SHARE = 0.05
+
+# Rows whose values are summed up at one time.
+ROWS_AT_A_TIME = 4096
 
 # Fewer different rows than this are too few to make noise of.
 DIFFERENT_SHARE = 0.1
@@ -247,12 +252,14 @@ def explain(
         if verbose:
             print(f"keras_sensitivity: {plan.description}", flush=True)
         inputs = None
-        if definition.scale == "std":
+        if definition.scale == "std" and background is not None:
             errors.check_same_columns("background", columns_of(background), columns_of(x))
-            seen = rows if background is None else read(background, network)
-            inputs = _input_moments(network, seen, definition, options)
+            inputs = _input_moments(network, read(background, network), definition, options)
+        derivatives = _collected(plan, progress=bool(verbose))
+        if definition.scale == "std" and background is None:
+            inputs = _moments_of_values(derivatives, plan.blocks, rows.first.row_weights)
         explanation = Explanation(
-            _collected(plan, progress=bool(verbose)),
+            derivatives,
             inputs=rows.inputs,
             leaves=rows.entries,
             blocks=plan.blocks,
@@ -272,6 +279,21 @@ def _input_moments(network: Network, rows: Rows, definition: Definition, options
     """Moments of the entries over rows and steps, shape (num_entries,)."""
     plan = Plan(network.input_pass, network, rows, definition=definition, options=options)
     return functools.reduce(Moments.merge, plan.results()).pool(axis=0)
+
+
+def _moments_of_values(found: Derivatives, blocks: Sequence[Block], weights: Array) -> Moments:
+    """Moments of the entries of the explained rows over rows and steps, shape (num_entries,); a block at a time."""
+    parts = []
+    for block, values, steps, valid in zip(blocks, found.values, found.steps, found.valid, strict=True):
+        moments = Moments.empty((block.num_entries,))
+        for start in range(0, len(values), ROWS_AT_A_TIME):
+            some = slice(start, start + ROWS_AT_A_TIME)
+            by_step = values[some].reshape(-1, steps.shape[1], block.num_entries)
+            by_lag = np.take_along_axis(by_step, steps[some][:, :, None], axis=1)
+            present = valid[some] * weights[some, None]
+            moments = moments.update(by_lag.reshape(-1, block.num_entries), present.ravel())
+        parts.append(moments)
+    return Moments.beside(parts)
 
 
 def _collected(plan: Plan[Derivatives], progress: bool) -> Derivatives:

@@ -9,6 +9,7 @@ with a variance of 1 keeps its digits where ``E[x**2] - E[x]**2`` would lose the
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -93,6 +94,18 @@ class Moments:
         mean = _ratio((weight * self.mean).sum(axis=axis), total)
         distance = self.mean - np.expand_dims(mean, axis)
         return Moments(total, mean, (self.m2 + weight * distance**2).sum(axis=axis))
+
+    @classmethod
+    def beside(cls, parts: Sequence[Moments]) -> Moments:
+        """The moments of the entries of several beside each other, each with its own weight; shape (num_entries,).
+
+        >>> one, two = (Moments.empty((1,)).update(np.full((count, 1), 2.0)) for count in (3, 4))
+        >>> Moments.beside([one, two]).weight.tolist()
+        [3.0, 4.0]
+        """
+        weights = [np.broadcast_to(part.weight, part.mean.shape) for part in parts]
+        means, m2s = [part.mean for part in parts], [part.m2 for part in parts]
+        return cls(np.concatenate(weights), np.concatenate(means), np.concatenate(m2s))
 
     def split(self, count: int) -> tuple[Moments, Moments | None]:
         """Those of all but the last ``count`` entries of the last axis, and those of these; None of 0."""

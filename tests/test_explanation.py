@@ -462,3 +462,16 @@ def test_a_loaded_model_of_another_class_takes_the_function(tmp_path):
     zoo.build("linear").save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert ks.explain(loaded, zoo.rows(3)).features.shape == (3, 5)
+
+
+def test_sample_weights_of_a_stream_weigh_the_scale():
+    model, x = zoo.build("tanh regression"), zoo.rows(40)
+    weights = np.linspace(0.0, 3.0, 40)
+    weights[::3] = 0
+    mean = np.average(x, axis=0, weights=weights)
+    std = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weights))
+    assert np.abs(std - x.std(axis=0)).max() > 0.05
+    weighted = ks.explain(model, iter([(x[:15], None, weights[:15]), (x[15:], None, weights[15:])]))
+    np.testing.assert_allclose(
+        weighted.features, ks.explain(model, x, definition=ks.Definition(scale=std)).features, rtol=1e-4
+    )
