@@ -288,9 +288,10 @@ def _moments_of_values(found: Derivatives, blocks: Sequence[Block], weights: Arr
         moments = Moments.empty((block.num_entries,))
         for start in range(0, len(values), ROWS_AT_A_TIME):
             some = slice(start, start + ROWS_AT_A_TIME)
-            by_step = values[some].reshape(-1, steps.shape[1], block.num_entries)
-            by_lag = np.take_along_axis(by_step, steps[some][:, :, None], axis=1)
-            present = valid[some] * weights[some, None]
+            present = valid[some] * weights[some, None]  # by lag, as the steps are
+            by_lag = values[some].reshape(-1, steps.shape[1], block.num_entries)
+            if steps.shape[1] > 1:
+                by_lag = np.take_along_axis(by_lag, steps[some][:, :, None], axis=1)
             moments = moments.update(by_lag.reshape(-1, block.num_entries), present.ravel())
         parts.append(moments)
     return Moments.beside(parts)
