@@ -45,11 +45,13 @@ class _KeptRows(NamedTuple):
 
     Attributes:
         stream: What they were read from.
+        num_samples: How many were asked for.
         x: The rows.
         weights: Of the rows; None where all weigh 1.
     """
 
     stream: Any
+    num_samples: int
     x: Any
     weights: Any
 
@@ -261,13 +263,14 @@ class SensitivityCallback(keras.callbacks.Callback):
         """The rows to measure; of a stream those of the first fit, which a second fit could not read again."""
         if not is_stream(self.x):
             return read(self.x, network, num_samples=self.num_samples)
-        if self._kept_rows is not None and self._kept_rows.stream is self.x:
-            return read(self._kept_rows.x, network, weights=self._kept_rows.weights)
+        kept = self._kept_rows
+        if kept is not None and kept.stream is self.x and kept.num_samples == self.num_samples:
+            return read(kept.x, network, weights=kept.weights)
         if self.num_samples is None and not can_be_read_again(self.x):
             errors.refuse_one_shot(type(self.x).__name__)
         rows = read(self.x, network, num_samples=self.num_samples)
         if self.num_samples is not None:
-            self._kept_rows = _KeptRows(self.x, rows.inputs.pack(rows.first.leaves), rows.first.weights)
+            self._kept_rows = _KeptRows(self.x, self.num_samples, rows.x, rows.first.weights)
         return rows
 
     # --- a look -----------------------------------------------------------------------------------------------------

@@ -214,3 +214,17 @@ class Unlengthy(keras.utils.PyDataset):
 def test_streams_that_cannot_be_read_are_refused_in_words(stream, model):
     with pytest.raises((RuntimeError, ValueError), match="To fix it: "):
         ks.measure(model, stream(), **PLAIN)
+
+
+def test_a_second_fit_has_the_names_and_weights_of_the_first(model):
+    weights = np.linspace(0.0, 2.0, 30)
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    batches = ((frame[i : i + 5], None, weights[i : i + 5]) for i in range(0, 30, 5))
+    watch = ks.SensitivityCallback(batches, **PLAIN)
+    fit(model, watch)
+    first = watch.importance
+    assert list(first.features.index) == list("abcde")
+    assert not np.allclose(first.features, ks.measure(model, X, **PLAIN).features, rtol=1e-3)
+    fit(model, watch)
+    assert watch.importance is not first
+    same(watch.importance, first)

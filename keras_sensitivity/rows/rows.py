@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from keras_sensitivity import errors
 from keras_sensitivity.networks.inputs import Inputs, Leaf
@@ -75,6 +76,12 @@ class Rows:
     def entries(self) -> Batch:
         """All rows of each input, in the types of the batches; of rows that are no stream."""
         return tuple(leaf.astype(_numpy_type(kind)) for leaf, kind in zip(self.first.leaves, self.dtypes, strict=True))
+
+    @property
+    def x(self) -> Any:
+        """The first rows as a user would pass them, with the names of their columns."""
+        named = zip(self.first.leaves, self.columns, strict=True)
+        return self.inputs.pack([leaf if names is None else pd.DataFrame(leaf, columns=names) for leaf, names in named])
 
     def first_batch(self, batch_size: int) -> tuple[Batch, Array]:
         """A batch made of the first rows alone, for whatever needs some rows before the reading begins."""
