@@ -1070,3 +1070,13 @@ def counts_itself(counter, model):
     counter.start()
     model(rows())
     return counter.stop() > 0
+
+
+def test_what_is_too_large_to_be_looked_into_is_compared_as_a_graph():
+    """A list of more numbers than a model is worth, and a change behind it."""
+    layer = Custom([0.0] * 30_000 + [1.0], lambda setting: setting[-1])
+    model, x = net(layer), rows()
+    before = measured(model, x)
+    layer.setting[-1] = 9.0
+    np.testing.assert_allclose(measured(model, x), by_tape(model, x, None), atol=0.02)
+    assert np.abs(measured(model, x) - before).max() > MOVED

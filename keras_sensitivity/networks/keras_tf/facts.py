@@ -35,8 +35,26 @@ FIXED = (
     np.ufunc,
 )
 
+# Packages of others, wherever they were put; else it is told by the folder of a package.
+PACKAGES = {
+    "absl",
+    "h5py",
+    "jax",
+    "keras",
+    "keras_hub",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "scipy",
+    "tensorflow",
+    "torch",
+}
+
 # Marks the number of things in a container.
 LENGTH = "(length)"
+
+# Where more hangs together, such as a large program of the user's, looking into it would take longer than a look.
+MOST_FACTS = 10_000
 
 # What Python adds to every class.
 OF_CLASSES = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "_abc_impl", "__abstractmethods__"}
@@ -68,6 +86,7 @@ class Facts:
         self._seen: dict[int, Any] = {}
         self._where: dict[int, Path] = {}
         self._kinds: dict[int, type] = {}
+        self._most = MOST_FACTS
 
     def is_same(self, other: Facts, ignored: Iterable[Path] = ()) -> bool:
         """Whether both found the same, but for what lies at or behind some paths."""
@@ -100,6 +119,8 @@ class Facts:
 
     def _value(self, value: Any, path: Path) -> None:
         """Note a value: what does not change, and is equal only for values that compute the same."""
+        if len(self._facts) > self._most:
+            raise RecursionError("more than can be looked into")
         if isinstance(value, ATOMS):
             same_if_nan = repr(value) if isinstance(value, float | np.floating) else value
             self._facts[path] = type(value), same_if_nan
@@ -279,7 +300,7 @@ def is_installed(module: str | None) -> bool:
 
 @functools.cache
 def _is_package_installed(name: str) -> bool:
-    if name in sys.stdlib_module_names or name == __name__.partition(".")[0]:
+    if name in sys.stdlib_module_names or name in PACKAGES or name == __name__.partition(".")[0]:
         return name != "__main__"
     file = getattr(sys.modules.get(name), "__file__", None) or ""
     return "site-packages" in file or "dist-packages" in file

@@ -23,6 +23,9 @@ __all__ = ["Identity"]
 
 UNCHANGING = (tf.Tensor, tf.DType, tf.TensorShape, keras.KerasTensor)
 
+# A layer of Keras' has fewer attributes than this.
+FACTS_OF_LAYERS = 100
+
 # Where TensorFlow's wrappers, such as `tf.function` and `tf.recompute_grad`, keep the user's function.
 OF_WRAPPERS = ("__wrapped__", "_decorated_target", "_f", "_python_function")
 
@@ -63,8 +66,10 @@ class Identity(Facts):
 
     def __init__(self, model: keras.Model) -> None:
         super().__init__()
+        every = list(operations(model))
+        self._most += FACTS_OF_LAYERS * len(every)
         try:
-            self._layers(operations(model), ())
+            self._layers(every, ())
         except RecursionError:
             self.is_whole = False
         self._facts[("floats",)] = keras.config.floatx(), keras.config.epsilon(), keras.config.image_data_format()
