@@ -21,6 +21,7 @@ import tensorflow as tf
 from keras_sensitivity import errors
 from keras_sensitivity.networks.keras_tf.borrowing import Loan
 from keras_sensitivity.networks.keras_tf.layers import CODES, operations, reads_codes
+from keras_sensitivity.networks.keras_tf.tensors import handed_on
 
 __all__ = ["Call", "Codes", "Found", "agree", "origins"]
 
@@ -34,8 +35,6 @@ PLACE_KEEPING = {
     "StringToHashBucketFast", "StringToHashBucketStrong", "Sub", "Tanh",
 }  # fmt: skip
 GATHERING = {"GatherV2", "ResourceGather"}
-
-UNCHANGING = {"Cast", "EnsureShape", "ExpandDims", "Identity", "Reshape", "Squeeze"}
 
 Key = tuple[str, int]
 
@@ -227,9 +226,7 @@ class Codes:
 
     def _is_input(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor is an input, in another shape or type at most."""
-        while _key(tensor) not in self._position and tensor.op.type in UNCHANGING:
-            tensor = tensor.op.inputs[0]
-        return _key(tensor) in self._position
+        return any(_key(each) in self._position for each in handed_on(tensor))
 
     def _in_batch(self, tensor: Any) -> Any:
         """A tensor whose shape says how many rows it has; layers for words forget that."""

@@ -11,11 +11,9 @@ import keras
 import tensorflow as tf
 
 from keras_sensitivity import errors
+from keras_sensitivity.networks.keras_tf.tensors import handed_on
 
 __all__ = ["Heads", "logits_of"]
-
-# Operations that hand on what they get, in another shape or type at most.
-PASSING_ON = {"Cast", "EnsureShape", "ExpandDims", "Identity", "Reshape", "Squeeze"}
 
 SATURATING = {"Sigmoid", "Softmax"}
 
@@ -57,9 +55,8 @@ class Heads(NamedTuple):
 
 def logits_of(head: tf.Tensor) -> tf.Tensor | None:
     """What went into the softmax or sigmoid that made a head, however that was spelt; None if none did."""
-    operation = head.op
-    while operation.type in PASSING_ON:
-        operation = operation.inputs[0].op
+    *_, made = handed_on(head)
+    operation = made.op
     if operation.type not in SATURATING:
         return None
     logits = operation.inputs[0]

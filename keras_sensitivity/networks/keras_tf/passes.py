@@ -183,7 +183,7 @@ class LookPass(KerasPass[Look]):
         diagonal: Any = ()
         if self.mode == "many-to-many":
             model, how = self._whole_model(), self._how
-            of_unit, self.same_step = same_step(model, x, forward, scale, self._question, **how)
+            of_unit, self.same_step = same_step(model, forward, scale, self._question, **how)
             diagonal, h = over_units(of_unit, present, len(self.units), shape)
         h = tf.reshape((h * valid)[..., inputs], (shape[0], -1))
         return _Sums(

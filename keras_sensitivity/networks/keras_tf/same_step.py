@@ -19,7 +19,7 @@ OfUnit = Callable[[Any], list[tf.Tensor]]
 
 
 def same_step(
-    model: keras.Model, x: tuple[tf.Tensor, ...], forward: Forward, scale: Scale, question: Question, **how: Any
+    model: keras.Model, forward: Forward, scale: Scale, question: Question, **how: Any
 ) -> tuple[Callable[[Any], tf.Tensor], str]:
     """A function from a unit to its derivatives of each step with respect to the same step of x, by lag; and the way.
 
@@ -30,7 +30,7 @@ def same_step(
     assert forward.steps is not None
     num_steps = forward.steps.num_lags
     sequences = [index for index, part in enumerate(forward.parts) if part.num_lags == num_steps]
-    one_pass = _one_pass(model, x, forward, sequences, scale=scale, question=question, how=how)
+    one_pass = _one_pass(model, forward, sequences, scale=scale, question=question, how=how)
     diagonal = one_pass or _exact(forward, sequences, scale, question)
 
     def beside_static(unit: Any) -> tf.Tensor:
@@ -45,7 +45,6 @@ def same_step(
 
 def _one_pass(
     model: keras.Model,
-    x: tuple[tf.Tensor, ...],
     forward: Forward,
     sequences: Sequence[int],
     *,
@@ -59,7 +58,7 @@ def _one_pass(
     if not keeps_steps_apart(model):
         return None
     with tf.GradientTape(persistent=True) as tape:
-        stopped = run(model, x, tape, question=question, stopping=True, **how)
+        stopped = run(model, forward.x, tape, question=question, stopping=True, **how)
         apart = units_of(stopped.heads, question.definition.output, steps.num_lags)[1]
     # A cuDNN kernel would not run the cells, and so would not stop their states.
     if stopped.stopped != recurrent_paths(model):

@@ -77,8 +77,6 @@ def run(
         stopping: Whether no derivative passes through the states of recurrent layers.
     """
     excluded = {index for index, name in enumerate(question.inputs.names) if name in question.exclude}
-    with tape.stop_recording():
-        x, agreements = Cast.of(model, question.inputs, x, kept_as_integers)
     with borrowed(model) as loan:
         masks = record_masks(model, loan)
         noise = Noise(model, loan, tape)
@@ -101,7 +99,7 @@ def run(
         {} if isinstance(name, str) else every.left_out,
         found + [Found(tensor, (), False) for tensor in noise.made if with_noise],
         masks,
-        codes.agreements | agreements,
+        codes.agreements,
         not question.definition.logits and any(logits is not None for logits in inner.values()),
         stopped,
     )
@@ -123,6 +121,7 @@ class Forward(NamedTuple):
     """A forward pass, and what is read of it.
 
     Attributes:
+        x: What the model was called with, of which some integers may have been cast.
         tape: Persistent, to be asked once a unit.
         run: What the model returned.
         used: Which of the tensors that were found the outputs depend on.
@@ -135,6 +134,7 @@ class Forward(NamedTuple):
         first: The derivatives of the first unit, by which it was found what is used.
     """
 
+    x: Tensors
     tape: tf.GradientTape
     run: Run
     used: list[int]
@@ -150,6 +150,7 @@ class Forward(NamedTuple):
     def of(cls, model: keras.Model, x: Tensors, question: Question, scale: Scale, **how: Any) -> Forward:
         """Run a model, with options of `run`, and read what is differentiated with respect to what."""
         definition = question.definition
+        x, agreements = Cast.of(model, question.inputs, x, how["kept_as_integers"])
         with tf.GradientTape(persistent=True) as tape:
             found = run(model, x, tape, question=question, **how)
             every = [read(each, x, found.masks, definition.mode) for each in found.found]
@@ -161,7 +162,8 @@ class Forward(NamedTuple):
         used = [index for index, gradient in enumerate(first) if gradient is not None]
         _refuse_lost(used, found, question)
         parts, lags = tuple(every[index][0] for index in used), [every[index][1] for index in used]
-        return cls(tape, found, used, parts, lags, mode, steps, units, target, [first[index] for index in used])
+        found = found._replace(agreements=found.agreements | agreements)
+        return cls(x, tape, found, used, parts, lags, mode, steps, units, target, [first[index] for index in used])
 
     @property
     def tensors(self) -> list[tf.Tensor]:
