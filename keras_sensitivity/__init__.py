@@ -36,10 +36,10 @@ from keras_sensitivity.dead_features import DeadFeatureMonitor
 from keras_sensitivity.definition import PAPER, Definition
 from keras_sensitivity.explanation import Explanation
 from keras_sensitivity.importance import Importance
-from keras_sensitivity.measurement import ExplainMixin, explain, measure
 from keras_sensitivity.probes import NoiseProbes
 from keras_sensitivity.records.trajectories import load_trajectory
 from keras_sensitivity.removal.removal import remove_probes
+from keras_sensitivity.verbs import ExplainMixin, explain, measure
 
 __all__ = [
     "PAPER",

@@ -26,13 +26,23 @@ class Definition:
             vanishes where that of its logit does not.
         lags: "all" takes the mean over all lags, "current" the newest step only, as in the paper. Without a time
             axis the two are the same.
-        scale: "std" multiplies each derivative by the standard deviation of its feature, so that the importance does
-            not depend on the feature's unit of measure. None does not, as in the paper, which assumes standardised
-            inputs. An array of shape (num_features,) sets the factors by hand, one for each column of x.
+        scale: What makes the derivatives of features in different units of measure comparable. "path" takes the spread
+            of the data along an axis that is stretched by how sensitive the network is there: see
+            `keras_sensitivity.shares.path_squares`. "std" multiplies each derivative by the standard deviation of its
+            feature: the same where the sensitivity does not depend on the value, too much where a few far values make
+            the deviation and the middle the sensitivity. None does not scale, as in the paper, which assumes
+            standardised inputs. An array of shape (num_features,) sets the factors by hand, one for each column of x.
         mode: What the axes are. "auto": an input of shape (num_samples, num_steps, num_features) has a time axis; the
             model is many-to-many if an output has three axes or more and its second is as long, else many-to-one.
             "static": there is no time axis, each step of each column is a feature. "many-to-one" and "many-to-many" set
             it by hand; they take an input of shape (num_samples, num_steps) for one feature over time.
+
+        change: What a feature is changed by. "derivative": infinitesimally, as in the paper. "swap": really, to the
+            value that it has in another row, which costs a forward pass a feature and needs no labels. "auto" swaps
+            columns of a table that have few values among the measured rows, at most 32 and each in two rows on the
+            average, and codes: between these there is nothing, and a slope there is an accident. Of all others, and of
+            whatever has a time axis, it takes the derivative. With a ``scale`` other than "path" the numbers would not
+            be comparable, and "auto" is the derivative throughout.
 
     Raises:
         TypeError, ValueError: At once, where an argument has none of these values.
@@ -41,7 +51,7 @@ class Definition:
 
     >>> import keras_sensitivity as ks
     >>> ks.Definition(output=1, logits=True)
-    Definition(output=1, logits=True, lags='all', scale='std', mode='auto')
+    Definition(output=1, logits=True, lags='all', scale='path', mode='auto', change='auto')
     >>> ks.PAPER == ks.Definition(lags="current", scale=None)
     True
     """
@@ -49,8 +59,9 @@ class Definition:
     output: int | str | None = None
     logits: bool = False
     lags: Literal["all", "current"] = "all"
-    scale: Any = "std"
+    scale: Any = "path"
     mode: Literal["auto", "static", "many-to-one", "many-to-many"] = "auto"
+    change: Literal["auto", "derivative", "swap"] = "auto"
 
     def __post_init__(self) -> None:
         errors.check_output_argument(self.output)
@@ -58,6 +69,7 @@ class Definition:
         errors.check_one_of("lags", self.lags, ("all", "current"))
         errors.check_scale_argument(self.scale)
         errors.check_one_of("mode", self.mode, ("auto", "static", "many-to-one", "many-to-many"))
+        errors.check_one_of("change", self.change, ("auto", "derivative", "swap"))
         if isinstance(self.output, np.integer):
             object.__setattr__(self, "output", int(self.output))
         if not isinstance(self.scale, str) and self.scale is not None:

@@ -18,7 +18,7 @@ from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Features
 from keras_sensitivity.look import FORMAT, Look
-from keras_sensitivity.moments import Moments
+from keras_sensitivity.sizes import Sizes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,12 +85,14 @@ class Importance:
         num_lags: int | None,
         units: tuple[str, ...],
         definition: Definition,
+        swapped: tuple[int, ...] = (),
     ) -> None:
         self._look = look
         self._features = features
         self._image_shape = image_shape
         self._num_lags = num_lags
         self._units = units
+        self._swapped = swapped
         self.definition = definition
 
     @property
@@ -115,15 +117,14 @@ class Importance:
     @property
     def features(self) -> pd.Series[float]:
         """Importance of each feature (lambda), percent, shape (num_features,), in the model's order; sums to 100."""
-        return pd.Series(shares.percent(self._rms), index=self._names, name="importance")
+        return pd.Series(shares.percent(self._sizes.by_feature), index=self._names, name="importance")
 
     @property
     def lags(self) -> pd.Series[float] | None:
         """Importance of each lag (gamma), percent, shape (num_lags,); sums to 100. None without a time axis."""
         if self._num_lags is None:
             return None
-        sequences = self._rms_by_lag[:, ~self._features.are_static]
-        return pd.Series(shares.percent(sequences.sum(axis=1)), index=self._lag_index, name="importance")
+        return pd.Series(shares.percent(self._sizes.of_lags), index=self._lag_index, name="importance")
 
     @property
     def by_lag(self) -> pd.DataFrame | None:
@@ -133,7 +134,7 @@ class Importance:
         """
         if self._num_lags is None:
             return None
-        by_lag = np.where(self._features.are_static, np.nan, self._rms_by_lag)
+        by_lag = np.where(self._features.are_static, np.nan, self._sizes.by_lag)
         return pd.DataFrame(by_lag, index=self._lag_index, columns=self._names)
 
     @property
@@ -144,8 +145,7 @@ class Importance:
         """
         if self._image_shape is None:
             return None
-        entries = shares.numerators(np.sqrt(self._scaled.sum(axis=0)), shares.averages(self._reached))
-        return shares.percent(entries).reshape(self._image_shape)
+        return shares.percent(self._sizes.by_entry).reshape(self._image_shape)
 
     @property
     def usage(self) -> pd.Series[float]:
@@ -154,7 +154,7 @@ class Importance:
         This is what `DeadFeatureMonitor` judges: a feature that only an older lag or another output step uses has no
         share in the paper's lambda, and yet is not dead.
         """
-        return pd.Series(shares.percent(self._used), index=self._names, name="usage")
+        return pd.Series(shares.percent(self._sizes.used), index=self._names, name="usage")
 
     @property
     def probes(self) -> pd.Series[float] | None:
@@ -212,8 +212,7 @@ class Importance:
     @property
     def rms_by_output(self) -> pd.DataFrame:
         """Rms of each output unit and feature, scaled, shape (num_units, num_features): output (per input)."""
-        rms = shares.numerators(np.sqrt(self._mean_squares), self._feature_weights)
-        return pd.DataFrame(rms, index=list(self._units), columns=self._names)
+        return pd.DataFrame(self._sizes.by_output, index=list(self._units), columns=self._names)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -234,16 +233,36 @@ class Importance:
         - ``rank``: 1 for the most important.
         """
         importance = self.features
-        mean, std = self._mean_and_std
+        mean, std = self._sizes.mean_and_std
         columns = {
             "importance": importance,
-            "standard_error": self._standard_error,
-            "rms": self._rms,
+            "standard_error": self._sizes.standard_errors,
+            "rms": self._sizes.by_feature,
             "mean": mean,
             "std": std,
+            "change": np.where(np.isin(np.arange(len(self._names)), self._swapped), "swap", "derivative"),
             "rank": importance.rank(ascending=False, method="first").astype(int),
         }
         return pd.DataFrame(columns, index=self._names)
+
+    @property
+    def variance(self) -> pd.DataFrame | None:
+        """How much of the variance of the output depends on each feature that was swapped, one row a feature.
+
+        Its columns:
+
+        - ``variance``: percent of the variance of the output, summed over the units: the total-effect index of Sobol,
+          estimated as by Jansen (1999), *Analysis of variance designs for model output*; interactions count for each
+          feature that takes part, so that the sum may be more than 100. It is exact where the features are independent.
+        - ``standard_error``: of that, percentage points.
+
+        None where no feature was swapped.
+        """
+        if not self._swapped:
+            return None
+        variance, error = self._sizes.variance
+        names = self._names[list(self._swapped)]
+        return pd.DataFrame({"variance": variance, "standard_error": error}, index=names)
 
     def top(self, coverage: float = 90) -> list[str]:
         """The fewest features whose importances sum to ``coverage`` percent, the most important first.
@@ -306,6 +325,7 @@ class Importance:
             "image_shape": self._image_shape,
             "num_lags": self._num_lags,
             "units": self._units,
+            "swapped": self._swapped,
         }
         with open(path, "wb") as file:  # an open file, because np.savez would append a suffix to a path
             arrays = self._look.arrays()
@@ -335,6 +355,7 @@ class Importance:
                 num_lags=described["num_lags"],
                 units=tuple(described["units"]),
                 definition=Definition(**described["definition"]),
+                swapped=tuple(described["swapped"]),
             )
             importance._check_whole()
         except UNREADABLE as error:
@@ -381,9 +402,14 @@ class Importance:
             "num_lags": self._num_lags,
             "image_shape": self._image_shape,
             "definition": self.definition,
+            "swapped": self._swapped,
         }
 
     # --- what the rest is derived from ------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _sizes(self) -> Sizes:
+        return Sizes(self._look, self._features, self.definition, self._swapped)
 
     @property
     def _names(self) -> pd.Index[str]:
@@ -396,7 +422,7 @@ class Importance:
     @property
     def is_constant(self) -> Array:
         """Whether each feature has the same value in every row and step, shape (num_features,)."""
-        return np.asarray(self._features.sum(self._inputs.variance) == 0)
+        return np.asarray(self._features.sum(self._sizes.inputs.variance) == 0)
 
     @property
     def num_columns(self) -> Array:
@@ -404,96 +430,8 @@ class Importance:
         return np.bincount(self._features.membership, minlength=len(self._names))
 
     @functools.cached_property
-    def _inputs(self) -> Moments:
-        """Moments of the entries of x over rows and steps, shape (num_entries,)."""
-        pooled: Moments = self._look["inputs"].pool(axis=0)
-        return pooled
-
-    @functools.cached_property
-    def _scale(self) -> Array:
-        """What multiplies the derivatives, shape (num_entries,)."""
-        return shares.scale_of(self.definition, self._inputs, self._features)
-
-    @functools.cached_property
-    def _reached(self) -> Array:
-        """Whether any row reaches each lag of each entry, shape (num_lags, num_entries)."""
-        return np.broadcast_to(self._look["derivatives"].weight > 0, self._look["inputs"].mean.shape)
-
-    @functools.cached_property
-    def _lag_weights(self) -> Array:
-        """Weights that average over the lags that any row reaches, shape (num_lags, num_features)."""
-        return shares.lag_weights(self._reached, self._features)
-
-    @functools.cached_property
-    def _feature_weights(self) -> Array:
-        """Weights of the lags (for many-to-many models: of the steps) in q, shape (num_lags, num_features)."""
-        newest_alone = self.definition.lags == "current" and "same_step" not in self._look
-        return shares.lag_weights(self._reached, self._features, newest_alone=newest_alone)
-
-    @property
-    def _shared_out(self) -> Moments:
-        """Moments of the derivatives of which lambda is made: of many-to-many models those of the same step."""
-        moments: Moments = self._look.get("same_step", self._look["derivatives"])
-        return moments
-
-    @property
-    def _scaled(self) -> Array:
-        """s[j]**2 * mean of g[u, k, j]**2 at the newest output step, shape (num_units, num_lags, num_entries)."""
-        return np.asarray(self._scale**2 * self._look["derivatives"].mean_square)
-
-    @functools.cached_property
-    def _rms_by_lag(self) -> Array:
-        """The rms[k, f] of the class docstring, shape (num_lags, num_features)."""
-        return shares.rms_by_lag(self._scaled.sum(axis=0), self._features)
-
-    @functools.cached_property
-    def _used(self) -> Array:
-        """Mean over all lags of the rms at the newest output step, shape (num_features,).
-
-        Probes have a standard deviation of 1, so beside them it is in standard deviations, whatever the definition.
-        """
-        squares = self._scaled
-        if "probes" in self._look:
-            squares = self._inputs.variance * self._look["derivatives"].mean_square
-        return shares.numerators(shares.rms_by_lag(squares.sum(axis=0), self._features), self._lag_weights)
-
-    @functools.cached_property
     def _probes(self) -> Array | None:
         """The numbers of `probes`; the monitor, the plots and the summaries of a look ask for them several times."""
-        probes = self._look.get("probes")
-        if probes is None:
+        if "probes" not in self._look:
             return None
-        rms = np.sqrt(probes.mean_square.sum(axis=0))
-        reached = np.broadcast_to(probes.weight > 0, rms.shape)
-        return shares.quotient(100 * shares.numerators(rms, shares.averages(reached)), self._used.sum())
-
-    @functools.cached_property
-    def _mean_squares(self) -> Array:
-        """The squares of which q is made, shape (num_units, num_lags or num_steps, num_features)."""
-        return self._features.sum(self._scale**2 * self._shared_out.mean_square)
-
-    @functools.cached_property
-    def _rms(self) -> Array:
-        """The q[f] of the class docstring, shape (num_features,)."""
-        return shares.numerators(np.sqrt(self._mean_squares.sum(axis=0)), self._feature_weights)
-
-    @property
-    def _mean_and_std(self) -> tuple[Array, Array]:
-        """Mean and standard deviation of the scaled derivative over rows, units and lags, each (num_features,)."""
-        pooled = self._shared_out.pool(axis=1).pool(axis=0)
-        hide = np.where(self._features.are_columns, 1.0, np.nan)
-        columns = self._scale * pooled.mean, self._scale * np.sqrt(pooled.variance)
-        return hide * self._features.sum(columns[0]), hide * self._features.sum(columns[1])
-
-    @property
-    def _standard_error(self) -> Array:
-        """Of the shares, shape (num_features,), percentage points."""
-        squares = self._look["squares"]
-        return shares.standard_errors(
-            squares,
-            mean_squares=self._mean_squares.sum(axis=0),
-            scale=self._scale,
-            weights=self._feature_weights,
-            part=shares.quotient(self._look["derivatives"].weight, squares.weight),
-            features=self._features,
-        )
+        return shares.quotient(100 * self._sizes.of_probes, self._sizes.used.sum())

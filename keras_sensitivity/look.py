@@ -28,20 +28,30 @@ class Look(Mapping[str, Any]):
     The names in use. Without a time axis there is one lag. With one, lag 0 is the newest step. Rows in which a lag is
     masked or does not exist weigh 0 there.
 
-    ============= ======================================================================================================
-    samples       how many rows have a weight above 0
-    flat          how many of these have derivatives that are all exactly 0
-    derivatives   of the derivatives g of the newest output step, shape (num_units, num_lags, num_entries)
-    same_step     of the derivatives of each output step with respect to the same input step, of the same shape, the
-                  steps numbered like lags; many-to-many networks only
-    inputs        of the input entries, shape (num_lags, num_entries)
-    outputs       of what is differentiated, at the newest output step, shape (num_units,)
-    probes        of the derivatives of the newest output step with respect to the noise of probes, shape
-                  (num_units, num_lags, num_probes); networks with probes only
-    noise         of that noise itself, shape (num_lags, num_probes)
-    squares       of h = sum over units of g**2 (0 where a lag does not exist), flattened to shape
-                  (num_lags * num_entries,): for the standard errors. Of many-to-many networks, of the same step
-    ============= ======================================================================================================
+    ============== =====================================================================================================
+    samples        how many rows have a weight above 0
+    flat           how many of these have derivatives that are all exactly 0
+    derivatives    of the derivatives g of the newest output step, shape (num_units, num_lags, num_entries)
+    same_step      of the derivatives of each output step with respect to the same input step, of the same shape, the
+                   steps numbered like lags; many-to-many networks only
+    inputs         of the input entries, shape (num_lags, num_entries)
+    outputs        of what is differentiated, at the newest output step, shape (num_units,)
+    probes         of the derivatives of the newest output step with respect to the noise of probes, shape
+                   (num_units, num_lags, num_probes); networks with probes only
+    noise          of that noise itself, shape (num_lags, num_probes)
+    squares        of h = sum over units of g**2 (0 where a lag does not exist), flattened to shape
+                   (num_lags * num_entries,): for the standard errors. Of many-to-many networks, of the same step
+    background     of the entries over rows and steps of a background, shape (num_entries,); where there is one
+    spread         of the values in each bin, all lags together, shape (num_bins, num_entries), those of probes, too; of
+                   the background where there is one; for ``scale="path"``, as the two that follow
+    path           means of the squared derivatives in each bin, shape (num_units, num_lags, num_bins, num_entries)
+    same_step_path the same of "same_step"
+    swaps          means over pairs of rows of half the squared change of each unit when a feature is swapped, shape
+                   (num_units, num_swapped)
+    lag_swaps      the same when all features of a lag are, shape (num_units, num_lags)
+    pairs          of the changes summed over the units, (num_swapped,), the sum of the squared outputs, (1,), the
+                   outputs, (num_units,), and, where they are few, of what "squares" is of, (num_lags * num_entries,)
+    ============== =====================================================================================================
 
     Example:
 

@@ -1,114 +1,38 @@
-"""The verbs: `measure` and `explain`, each a readable way from rows to a result, and the mixin of both."""
+"""`Measurement`: looks at a network as often as wanted."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-import keras
 import numpy as np
-import pandas as pd
-import tensorflow as tf
+import scipy.special
 
-from keras_sensitivity import errors, shares
+from keras_sensitivity import errors
+from keras_sensitivity.bins import Bins
 from keras_sensitivity.definition import Definition
-from keras_sensitivity.explanation import Explanation
-from keras_sensitivity.features import Block, image_shape
+from keras_sensitivity.features import image_shape
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.look import Look
-from keras_sensitivity.moments import Moments
-from keras_sensitivity.networks.choice import network_of
-from keras_sensitivity.networks.network import Derivatives, Network
+from keras_sensitivity.moments import Mergeable, Moments
+from keras_sensitivity.networks.network import MOST_DERIVATIVES, Network, Part, Seen, SeenRows
 from keras_sensitivity.plan import Options, Plan
-from keras_sensitivity.records.explanations import write_explanation
-from keras_sensitivity.rows.arrays import columns_of
-from keras_sensitivity.rows.randomness import untouched_randomness
-from keras_sensitivity.rows.rows import Rows, read
-from keras_sensitivity.rows.streams import is_endless, is_stream
+from keras_sensitivity.rows.rows import Chunk, Rows
+from keras_sensitivity.swaps import Swaps, Tally, chosen, columns_by_feature, columns_by_lag
 
-__all__ = ["ExplainMixin", "Measurement", "explain", "measure"]
+__all__ = ["Measurement"]
 
 Array = np.ndarray[Any, Any]
 
 # More rows than this whose derivatives are all exactly 0 behind a softmax or sigmoid are worth a warning.
 SATURATED_SHARE = 0.05
 
-# Rows whose values are summed up at one time.
-ROWS_AT_A_TIME = 4096
-
 # Fewer different rows than this are too few to make noise of.
 DIFFERENT_SHARE = 0.1
 
-
-def measure(
-    model: keras.Model,
-    x: Any,
-    *,
-    feature_names: Sequence[str] | None = None,
-    groups: Mapping[str, Sequence[str]] | None = None,
-    exclude: Sequence[str] = (),
-    definition: Definition = Definition(),
-    num_samples: int | None = None,
-    batch_size: int | None = None,
-    jit_compile: bool | Literal["auto"] = "auto",
-    verbose: int = 0,
-) -> Importance:
-    """Measure how important each feature is to a model.
-
-    Args:
-        model: A built Keras model. It is not changed.
-        x: Rows as they go into ``model.fit``: array, tensor or DataFrame of shape (num_samples, num_features); array of
-            shape (num_samples, num_steps, num_features), or (num_samples, height, width, channels), or
-            (num_samples, num_steps, height, width, channels); integers and strings that the model looks up; for
-            several inputs a list or dict of these. Or a stream of batches of them: `tf.data.Dataset`,
-            `keras.utils.PyDataset` or generator, yielding x, (x, y) or (x, y, sample_weight); the weights of its
-            rows weigh the averages.
-        feature_names: Shape (num_columns,), in the model's order of inputs. Default: the columns of DataFrames, else
-            the names of the inputs, as "price" or "prices/0", else "x0", "x1", ...; for images the position of each
-            entry, such as "0,5,1".
-        groups: Columns that count as one feature, such as the columns of a one-hot code: a dict from a name to
-            column names. The importance of a group is the root of the sum of its columns' squares.
-        exclude: Names of inputs to leave out, because no derivative reaches them; the model gets them all the same.
-        definition: What is differentiated, and how it is scaled.
-        num_samples: Rows to measure, of arrays a fixed random subset, of streams the first; None: all.
-        batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
-        jit_compile: Whether to compile with XLA; "auto": where that is faster.
-        verbose: 0: silent. 1: a progress bar, and which compiler was chosen and why.
-
-    Returns:
-        The `Importance`: percentages that sum to 100.
-
-    Raises:
-        ValueError, TypeError: If an argument, x or the model is not as above; each says what was expected.
-        FloatingPointError: If a derivative is NaN or infinite.
-        MemoryError: If a batch does not fit into the device's memory.
-        RuntimeError: If a stream raises before its end, or on a Keras backend other than TensorFlow.
-
-    Example:
-
-    >>> import keras, numpy as np, pandas as pd
-    >>> import keras_sensitivity as ks
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    >>> model.set_weights([np.array([[2.0], [1.0]]), np.zeros(1)])
-    >>> x = pd.DataFrame({"income": [0.0, 1.0], "age": [0.0, 6.0]})
-    >>> ks.measure(model, x).features.round(1).to_dict()  # 2 * std 0.5 : 1 * std 3
-    {'income': 25.0, 'age': 75.0}
-    >>> ks.measure(model, x, definition=ks.PAPER).features.round(1).to_dict()  # 2 : 1
-    {'income': 66.7, 'age': 33.3}
-    """
-    options = Options(feature_names, groups, exclude, batch_size, jit_compile)
-    options.check(definition, num_samples)
-    with untouched_randomness():
-        network = network_of(model)
-        rows = read(x, network, num_samples=num_samples)
-        measurement = Measurement(network, rows, definition=definition, options=options)
-        if verbose:
-            print(f"keras_sensitivity: {measurement.description}", flush=True)
-        return measurement.look(progress=bool(verbose))
+# Rows by which bins are made at the most, and entries whose squared derivatives are kept beside swaps.
+BIN_ROWS, JOINT_ENTRIES = 8192, 256
 
 
 class Measurement:
@@ -119,12 +43,43 @@ class Measurement:
         rows: The rows.
         definition: What is differentiated, and how it is scaled.
         options: As in `measure`.
+        background: Rows that give the scale, the bins and the partners of swaps; None: the rows themselves.
     """
 
-    def __init__(self, network: Network, rows: Rows, *, definition: Definition, options: Options) -> None:
-        self._plan = Plan(network.look_pass, network, rows, definition=definition, options=options)
+    def __init__(
+        self,
+        network: Network,
+        rows: Rows,
+        *,
+        definition: Definition,
+        options: Options,
+        background: Rows | None = None,
+    ) -> None:
+        self._plan = plan = Plan(network.look_pass, network, rows, definition=definition, options=options)
+        self._outputs = self._values = None
         self._definition = definition
         self._warned: set[str] = set()
+        self._bins: Bins | None = None
+        self._swaps: Swaps | None = None
+        self.swapped: tuple[int, ...] = ()
+        self._is_wide = definition.scale == "path" and plan.traced.num_derivatives > MOST_DERIVATIVES
+        if background is not None and isinstance(definition.scale, str):
+            self._values = Plan(network.input_pass, network, background, definition=definition, options=options)
+        if definition.scale == "path" or definition.change == "swap":
+            sample = (rows if background is None else background).sample()
+            self.swapped = chosen(definition, plan.blocks, plan.features, sample)
+            if definition.scale == "path" and not self._is_wide:
+                self._bins = _bins(plan.traced.parts, plan.traced.num_probes, sample)
+            if self.swapped:
+                self._outputs = Plan(network.output_pass, network, rows, definition=definition, options=options)
+                self._swaps = self._made_swaps(sample, is_own=background is None and rows.num_rows is not None)
+
+    def _made_swaps(self, pool: Chunk, is_own: bool) -> Swaps:
+        plan = self._plan
+        columns = columns_by_feature(plan.blocks, plan.features)
+        with_lags = self._definition.change == "swap" and not plan.traced.is_masked
+        lags = columns_by_lag(plan.blocks) if with_lags else ()
+        return Swaps([columns[index] for index in self.swapped], lags, pool, is_own)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -134,34 +89,89 @@ class Measurement:
     @property
     def description(self) -> str:
         """What a look does, in one line."""
-        return self._plan.description
+        swapped = f" {len(self.swapped)} of the features are swapped with other rows." if self.swapped else ""
+        return self._plan.description + swapped
 
     def rehearse(self) -> None:
         """Run a first batch, so that most of what can fail does so now; nothing is kept, nothing is warned of."""
-        self._plan.rehearse()
+        for plan in self._plans:
+            plan.rehearse()
 
     def renew(self) -> None:
         """Take the network as it is now, where it may have changed since the last look."""
-        self._plan.renew()
+        for plan in self._plans:
+            plan.renew()
+
+    @property
+    def _plans(self) -> Iterable[Plan[Any]]:
+        return (plan for plan in (self._plan, self._outputs, self._values) if plan is not None)
 
     def look(self, progress: bool = False) -> Importance:
         """Measure the network."""
         plan = self._plan
-        look = functools.reduce(Look.merge, plan.results(progress))
+        tally = Tally(self._swaps, self._outputs.traced) if self._swaps and self._outputs else None
+        looks: list[Look] = []
+        for batch, weights, seen in plan.run(progress):
+            looks = [functools.reduce(Look.merge, [*looks, self._look(seen)])]
+            if tally is not None:
+                tally.add(batch, weights, self._squares(seen.rows))
+        (look,) = looks
+        moments = {**look, **self._of_background(), **(tally.moments() if tally else {})}
         importance = Importance(
-            look,
+            Look(moments),
             features=plan.features,
             image_shape=image_shape(plan.blocks),
             num_lags=plan.traced.num_lags,
             units=plan.traced.units,
             definition=self._definition,
+            swapped=self.swapped,
         )
         self._warn(importance)
         return importance
 
+    def _look(self, seen: Seen) -> Look:
+        """The look at a batch, with what is in the bins."""
+        if self._bins is None or seen.rows is None:
+            return seen.look
+        binned = self._bins.place(seen.rows.entries)
+        moments: dict[str, Mergeable] = {"path": binned.mean_squares(seen.rows.gradients)}
+        if seen.rows.same_step is not None:
+            moments["same_step_path"] = binned.mean_squares(seen.rows.same_step)
+        if self._values is None:
+            moments["spread"] = binned.moments()
+        return Look({**seen.look, **moments})
+
+    def _of_background(self) -> dict[str, Mergeable]:
+        """What the background says of the entries."""
+        if self._values is None:
+            return {}
+        moments, spread = [], []
+        for inputs, entries in self._values.results():
+            moments.append(inputs)
+            if self._bins is not None and entries is not None:
+                spread.append(self._bins.place(entries).moments())
+        found: dict[str, Mergeable] = {"background": functools.reduce(Moments.merge, moments).pool(axis=0)}
+        if spread:
+            found["spread"] = functools.reduce(Moments.merge, spread)
+        return found
+
+    def _squares(self, rows: SeenRows | None) -> Array | None:
+        """The squared derivatives of each row, summed over the units, as in "squares"; None of too many."""
+        if rows is None:
+            return None
+        gradients = rows.gradients if rows.same_step is None else rows.same_step
+        count = gradients.shape[-1] - self._plan.traced.num_probes
+        if count * gradients.shape[2] > JOINT_ENTRIES:
+            return None
+        squares = np.square(gradients[..., :count], dtype=float).sum(axis=0)
+        weights = np.broadcast_to(rows.entries.weights, rows.entries.values.shape)[..., :count]
+        return np.where(weights > 0, squares, 0.0).reshape(len(squares), -1)
+
     def _warn(self, importance: Importance) -> None:
         """Warn, once of each, of what makes the numbers mean something else than they seem to."""
         traced = self._plan.traced
+        if self._is_wide:
+            self._warn_once(errors.warn_too_wide, traced.num_derivatives, MOST_DERIVATIVES)
         if traced.left_out:
             self._warn_once(errors.warn_left_out, traced.left_out)
         if traced.mixes_rows:
@@ -171,7 +181,7 @@ class Measurement:
         flat = importance.flat_part
         if traced.is_activated and flat > SATURATED_SHARE:
             self._warn_once(errors.warn_saturated, flat)
-        elif flat == 1:
+        elif flat == 1 and not importance.features.any():
             self._warn_once(errors.warn_ignores_everything)
         elif not importance.features.any():
             all_constant = importance.is_constant.all()
@@ -183,169 +193,15 @@ class Measurement:
             warning(*arguments)
 
 
-def explain(
-    model: keras.Model,
-    x: Any,
-    *,
-    background: Any = None,
-    feature_names: Sequence[str] | None = None,
-    groups: Mapping[str, Sequence[str]] | None = None,
-    exclude: Sequence[str] = (),
-    definition: Definition = Definition(),
-    batch_size: int | None = None,
-    log_dir: str | os.PathLike[str] | None = None,
-    jit_compile: bool | Literal["auto"] = "auto",
-    verbose: int = 0,
-) -> Explanation:
-    """Explain single predictions: how much each feature moves the output near each row of x.
-
-    Args:
-        model: A built Keras model. It is not changed.
-        x: The rows to explain, of the shapes that `measure` takes; one row is ``x[:1]``.
-        background: Rows like x, such as the training data, that give the standard deviations for ``scale="std"``.
-            None: those of x itself; a single row has none, so that ``scale`` becomes None, with a warning.
-        feature_names: As in `measure`.
-        groups: As in `measure`; the share of a group adds the squares of its columns.
-        exclude: As in `measure`.
-        definition: What is differentiated, and how it is scaled. Many-to-many models: the newest output step.
-        log_dir: A folder: write TensorBoard pictures and tables of the first 50 rows to ``log_dir/explanations``.
-        batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
-        jit_compile: As in `measure`.
-        verbose: 0: silent. 1: a progress bar, and which compiler was chosen and why.
-
-    Returns:
-        The `Explanation`: percentages that sum to 100 in each row.
-
-    Raises:
-        ValueError, TypeError, FloatingPointError, MemoryError, RuntimeError: As `measure`.
-        OSError: If ``log_dir`` cannot be written.
-
-    Example:
-
-    >>> import keras, numpy as np, pandas as pd
-    >>> import keras_sensitivity as ks
-    >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    >>> model.set_weights([np.array([[2.0], [-1.0]]), np.zeros(1)])
-    >>> train = pd.DataFrame({"income": [0.0, 1.0], "age": [0.0, 2.0]})
-    >>> explanation = ks.explain(model, train[:1], background=train)
-    >>> explanation.features.round(1)  # (2 * std 0.5)**2 : (-1 * std 1)**2
-       income   age
-    0    50.0  50.0
-    >>> explanation.signs
-       income  age
-    0     1.0 -1.0
-    """
-    if log_dir is not None:
-        errors.check_folder(log_dir)
-    options = Options(feature_names, groups, exclude, batch_size, jit_compile)
-    options.check(definition)
-    if is_stream(x) and is_endless(x):
-        errors.refuse_endless()
-    with untouched_randomness():
-        network = network_of(model)
-        # Of a stream, too, the rows are a part of the result.
-        rows = read(x, network, num_samples=sys.maxsize if is_stream(x) else None)
-        plan = Plan(network.row_pass, network, rows, definition=definition, options=options, keeps_rows=True)
-        if definition.scale == "std" and background is None and rows.num_rows == 1:
-            definition = dataclasses.replace(definition, scale=None)
-            errors.warn_single_row()
-        if verbose:
-            print(f"keras_sensitivity: {plan.description}", flush=True)
-        inputs = None
-        if definition.scale == "std" and background is not None:
-            errors.check_same_columns("background", columns_of(background), columns_of(x))
-            inputs = _input_moments(network, read(background, network), definition, options)
-        derivatives = _collected(plan, progress=bool(verbose))
-        if definition.scale == "std" and background is None:
-            inputs = _moments_of_values(derivatives, plan.blocks, rows.first.row_weights)
-        explanation = Explanation(
-            derivatives,
-            inputs=rows.inputs,
-            leaves=rows.entries,
-            blocks=plan.blocks,
-            features=plan.features,
-            units=plan.traced.units,
-            scale=shares.scale_of(definition, inputs, plan.features),
-            definition=definition,
-            frame=x if isinstance(x, pd.DataFrame) else None,
-        )
-    _warn_of_rows(plan, explanation)
-    if log_dir is not None:
-        write_explanation(explanation, log_dir)
-    return explanation
-
-
-def _input_moments(network: Network, rows: Rows, definition: Definition, options: Options) -> Moments:
-    """Moments of the entries over rows and steps, shape (num_entries,)."""
-    plan = Plan(network.input_pass, network, rows, definition=definition, options=options)
-    return functools.reduce(Moments.merge, plan.results()).pool(axis=0)
-
-
-def _moments_of_values(found: Derivatives, blocks: Sequence[Block], weights: Array) -> Moments:
-    """Moments of the entries of the explained rows over rows and steps, shape (num_entries,); a block at a time."""
-    parts = []
-    for block, values, steps, valid in zip(blocks, found.values, found.steps, found.valid, strict=True):
-        moments = Moments.empty((block.num_entries,))
-        for start in range(0, len(values), ROWS_AT_A_TIME):
-            some = slice(start, start + ROWS_AT_A_TIME)
-            present = valid[some] * weights[some, None]  # by lag, as the steps are
-            by_lag = values[some].reshape(-1, steps.shape[1], block.num_entries)
-            if steps.shape[1] > 1:
-                by_lag = np.take_along_axis(by_lag, steps[some][:, :, None], axis=1)
-            moments = moments.update(by_lag.reshape(-1, block.num_entries), present.ravel())
-        parts.append(moments)
-    return Moments.beside(parts)
-
-
-def _collected(plan: Plan[Derivatives], progress: bool) -> Derivatives:
-    """The derivatives of all rows, without those that only fill up the last batch."""
-    count, start = plan.rows.num_rows, 0
-    every: Derivatives | None = None
-    assert count is not None
-    for batch in plan.results(progress):
-        if every is None:
-            every = tf.nest.map_structure(lambda part: np.empty((count, *part.shape[1:]), part.dtype), batch)
-        for whole, part in zip(tf.nest.flatten(every), tf.nest.flatten(batch), strict=True):
-            whole[start : start + len(part)] = part[: count - start]
-        start += len(batch.predictions)
-    assert every is not None
-    return every
-
-
-def _warn_of_rows(plan: Plan[Derivatives], explanation: Explanation) -> None:
-    """Warn of what makes the shares mean something else than they seem to."""
-    if plan.traced.left_out:
-        errors.warn_left_out(plan.traced.left_out)
-    if plan.traced.mixes_rows:
-        errors.warn_mixes_rows()
-    empty = np.flatnonzero(~explanation.features.any(axis=1).to_numpy())
-    if len(empty) and not explanation.scale.any():
-        errors.warn_constant()
-    elif len(empty):
-        errors.warn_flat_rows(empty.tolist(), len(explanation))
-
-
-class ExplainMixin:
-    """Makes `explain` and `measure` methods of a model class.
-
-    It stands before `keras.Model` among the bases and has no ``__init__``, so it works with Sequential, functional and
-    subclassed models, and is kept when they are saved, loaded and copied. A model whose class is not yours is passed to
-    the functions instead, ``ks.explain(model, x)``; so is a clone of a Sequential model, which Keras makes a plain one.
-
-    Example:
-
-    >>> import keras, numpy as np
-    >>> import keras_sensitivity as ks
-    >>> @keras.saving.register_keras_serializable(package="docs")
-    ... class Forecaster(ks.ExplainMixin, keras.Model):
-    ...     pass
-    >>> inputs = keras.Input((2,))
-    >>> model = Forecaster(inputs, keras.layers.Dense(1)(inputs))
-    >>> model.explain(np.eye(2)).features.sum(axis=1).round(3).tolist()
-    [100.0, 100.0]
-    >>> model.measure(np.eye(2)).num_samples
-    2
-    """
-
-    explain = explain
-    measure = measure
+def _bins(parts: Sequence[Part], num_probes: int, sample: Chunk) -> Bins:
+    """Bins of numbers by the rows of a sample, of noise by its distribution; codes have one."""
+    count = min(len(sample), BIN_ROWS)
+    chosen_rows = sample.part(np.sort(np.random.default_rng(0).choice(len(sample), count, replace=False)))
+    values: list[Array | None] = []
+    for part in parts:
+        if part.is_number:
+            values += list(chosen_rows.leaves[part.sources[0]].reshape(-1, part.num_entries).T)
+        else:
+            values += [None] * part.num_entries
+    noise = scipy.special.ndtri((np.arange(count) + 0.5) / count)
+    return Bins.of(values + [noise] * num_probes)

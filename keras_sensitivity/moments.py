@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["KINDS", "Count", "CrossMoments", "Mergeable", "Moments"]
+__all__ = ["KINDS", "Count", "CrossMoments", "Means", "Mergeable", "Moments"]
 
 Array = np.ndarray[Any, Any]
 
@@ -199,6 +199,35 @@ class CrossMoments:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Means:
+    """Weight and mean of each entry of an array, where nobody asks for more.
+
+    Attributes:
+        weight: Sum of the rows' weights, broadcastable to ``mean``.
+        mean: Weighted mean of each entry; 0 where the weight is.
+
+    Example:
+
+    >>> import numpy as np
+    >>> Means(np.array(1.0), np.array([2.0])).merge(Means(np.array(3.0), np.array([6.0]))).mean
+    array([5.])
+    """
+
+    weight: Array
+    mean: Array
+
+    @classmethod
+    def from_sums(cls, weight: Array, total: Array) -> Means:
+        """Means from weighted sums."""
+        return cls(weight, _ratio(total, weight))
+
+    def merge(self, other: Means) -> Means:
+        """The means over the rows of both."""
+        weight = self.weight + other.weight
+        return Means(weight, self.mean + (other.mean - self.mean) * _ratio(other.weight, weight))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Count:
     """How many there are: counts add up.
 
@@ -218,7 +247,7 @@ class Count:
         return Count(self.total + other.total)
 
 
-KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Count, CrossMoments, Moments)}
+KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Count, CrossMoments, Means, Moments)}
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:

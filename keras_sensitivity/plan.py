@@ -106,7 +106,14 @@ class Plan(Generic[R]):
             errors.refuse_changed_network(before.units, self.traced.units)
 
     def results(self, progress: bool = False) -> Iterator[R]:
-        """What the pass returns for each batch; refuses rows that are masked entirely, and weights that are all 0."""
+        """What the pass returns for each batch."""
+        return (result for _, _, result in self.run(progress))
+
+    def run(self, progress: bool = False) -> Iterator[tuple[Batch, Array, R]]:
+        """Each batch, the weights of its rows, and what the pass returns for it.
+
+        Rows that are masked entirely are refused, and weights that are all 0.
+        """
         batches: Iterable[tuple[Batch, Array]] = self.rows.batches(self.batch_size)
         if progress:
             num_rows = self.rows.num_rows
@@ -117,7 +124,7 @@ class Plan(Generic[R]):
             result, reached = self.traced(batch, weights)
             masked += self._masked(reached, weights, index)
             weight += weights.sum()
-            yield result
+            yield batch, weights, result
         if masked:
             errors.refuse_masked(masked)
         if weight == 0:

@@ -10,28 +10,33 @@ the entry:
 
 of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based Neural Networks Explanations*, arXiv 1812.01029. All
 functions take axes in front, so that one sample is the mean over n = 1 of its own.
+
+Along a path (``scale="path"``) s[k, j]**2 * mean of g**2 is the variance of F (see `path_squares`), which makes s.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.special
 
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Features
-from keras_sensitivity.moments import CrossMoments, Moments
+from keras_sensitivity.moments import Means, Moments
 
 __all__ = [
+    "Estimates",
     "averages",
     "lag_weights",
     "noise_band",
     "numerators",
+    "path_squares",
     "percent",
     "quotient",
     "rms_by_lag",
     "scale_of",
+    "slopes_of_squares",
     "standard_errors",
 ]
 
@@ -45,14 +50,66 @@ def scale_of(definition: Definition, inputs: Moments | None, features: Features)
     """The s[j]: what multiplies the derivatives of each entry, shape (num_entries,).
 
     Args:
-        definition: Whose ``scale`` is asked for.
-        inputs: Moments of the entries over rows and steps, shape (num_entries,); needed for ``scale="std"``.
+        definition: Whose ``scale`` is asked for; "path" is "std" where the sensitivity is the same at all values.
+        inputs: Moments of the entries over rows and steps, shape (num_entries,); needed for "std" and "path".
         features: What the entries make up.
     """
     if isinstance(definition.scale, str):
         assert inputs is not None
         return np.sqrt(inputs.variance)
     return np.ones(len(features.owners)) if definition.scale is None else features.expand(definition.scale)
+
+
+def path_squares(spread: Moments, squares: Means) -> Array:
+    """The variance of the values along the path of each entry, where distances are measured in output.
+
+    With h(z) the mean of g**2 where the entry has the value z,
+
+        F(t) = integral up to t of sqrt(h(z)) dz        and the result is the variance of F(x) over the rows.
+
+    Over bins b with weights w[b], mean values m[b] and variances v[b], between which sqrt(h) is taken as linear,
+
+        F[b + 1] = F[b] + (m[b + 1] - m[b]) * (sqrt(h[b]) + sqrt(h[b + 1])) / 2
+        variance = sum over b of w[b] * ((F[b] - mean of F)**2 + v[b] * h[b])
+
+    which is h times the variance of x where h is the same in all bins, also if there is only one. Of accumulated local
+    effects (Apley, Zhu 2020, *Visualizing the effects of predictor variables in black box supervised learning models*),
+    which integrate the mean of g, it is the kin for the root of the mean of its squares.
+
+    Args:
+        spread: Moments of the values in each bin, shape (num_bins, num_entries).
+        squares: Means of g**2 in each bin, weight of shape (num_lags, num_bins, num_entries), mean (..., *that).
+
+    Returns:
+        Shape (..., num_lags, num_entries), in output squared.
+    """
+    present = spread.weight > 0
+    order = np.argsort(np.where(present, spread.mean, np.inf), axis=0)
+    present, mean, variance, weight = (
+        np.take_along_axis(each, order, axis=0) for each in (present, spread.mean, spread.variance, spread.weight)
+    )
+    mean = np.where(present, mean, np.take_along_axis(mean, np.maximum(present.sum(axis=0) - 1, 0)[None], axis=0))
+    by_bin = np.broadcast_to(order, squares.weight.shape)
+    h = np.take_along_axis(squares.mean, np.broadcast_to(by_bin, squares.mean.shape), axis=-2)
+    h = _without_holes(h, np.take_along_axis(squares.weight, by_bin, axis=-2) > 0, present, mean)
+    roots = np.sqrt(h)
+    steps = np.diff(mean, axis=0) * (roots[..., 1:, :] + roots[..., :-1, :]) / 2
+    path = np.concatenate([np.zeros_like(roots[..., :1, :]), np.cumsum(steps, axis=-2)], axis=-2)
+    part = weight / np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
+    centred = path - (part * path).sum(axis=-2, keepdims=True)
+    return np.asarray((part * (centred**2 + variance * h)).sum(axis=-2))
+
+
+def _without_holes(h: Array, known: Array, present: Array, mean: Array) -> Array:
+    """The h of bins without a row that was measured: linear between its neighbours."""
+    for lag, entry in zip(*np.nonzero((~known & present).any(axis=-2)), strict=True):
+        here = known[lag, :, entry] & present[:, entry]
+        if here.any():
+            x = mean[:, entry]
+            for index in np.ndindex(h.shape[:-3]):
+                values = h[(*index, lag, slice(None), entry)]
+                h[(*index, lag, slice(None), entry)] = np.interp(x, x[here], values[here])
+    return h
 
 
 def rms_by_lag(squares: Array, features: Features) -> Array:
@@ -94,45 +151,63 @@ def percent(values: Array) -> Array:
     return quotient(100 * values, values.sum(axis=-1, keepdims=True))
 
 
-def standard_errors(
-    squares: CrossMoments, *, mean_squares: Array, scale: Array, weights: Array, part: Array, features: Features
-) -> Array:
-    """Of lambda, by the delta method, shape (num_features,), percentage points.
+class Estimates(NamedTuple):
+    """Numbers of single rows, of whose means the q are functions.
 
-    With v[k, j] = mean of h[k, j] = sum over u of g**2 over the rows that have lag k, the share p[f] = q[f] / sum q:
+    Attributes:
+        slopes: The derivative of a feature's q with respect to the mean of each number, shape (num_numbers,).
+        owners: The feature of each number, of the same shape.
+        covariance: Of the numbers over the rows, shape (num_numbers, num_numbers); or only the variances.
+        part: The sum of the squared weights of the rows by the square of their sum: 1/n for n rows of equal weight.
+    """
 
-        d q[f] / d v[k, j] = c[k, f] s[j]**2 / (2 r[k, f])       for j in f, else 0
-        d p[f] / d q[e]    = ((e == f) - p[f]) / sum q
+    slopes: Array
+    owners: Array
+    covariance: Array
+    part: Array
 
-    The first turn the covariances of h into Q = Cov(q) of a single row, and with the second
 
-        Var p[f] = (Q[f, f] - 2 p[f] sum_e Q[f, e] + p[f]**2 sum Q) / (sum q)**2 * sum(w**2) / sum(w)**2
+def slopes_of_squares(mean_squares: Array, *, scale: Array, weights: Array, part: Array, features: Features) -> Array:
+    """How the q change with the mean over the rows of h = sum over u of g**2, shape (num_lags, num_entries).
+
+        d q[f] / d v[k, j] = c[k, f] s[k, j]**2 / (2 r[k, f])       for j in f, with v[k, j] = mean of h[k, j]
 
     Args:
-        squares: Moments of h over all rows, where it is 0 at lags that a row has not, shape (num_lags * num_entries,).
         mean_squares: The r**2, shape (num_lags, num_features).
-        scale: The s, shape (num_entries,).
+        scale: The s, taken as known, broadcastable to (num_lags, num_entries).
         weights: The c, shape (num_lags, num_features).
         part: The part of the rows that have each lag, taken as known; broadcastable to (num_lags, num_entries).
         features: What the entries make up.
     """
-    rms = np.sqrt(mean_squares)
-    q = numerators(rms, weights)
+    owners = features.of_entry
+    return np.asarray(weights[:, owners] * scale**2 * quotient(0.5, np.sqrt(mean_squares)[:, owners] * part))
+
+
+def standard_errors(q: Array, estimates: Estimates) -> Array:
+    """Of lambda, by the delta method, shape (num_features,), percentage points.
+
+    The slopes turn the covariances of what is averaged into Q = Cov(q) of a single row, and with the shares p
+
+        d p[f] / d q[e] = ((e == f) - p[f]) / sum q
+        Var p[f] = (Q[f, f] - 2 p[f] sum_e Q[f, e] + p[f]**2 sum Q) / (sum q)**2 * sum(w**2) / sum(w)**2
+
+    Args:
+        q: The numerators, shape (num_features,).
+        estimates: What they are made of.
+    """
     if not q.any():
         return np.zeros(len(q))
-    owners = features.of_entry
-    slopes = weights[:, owners] * scale**2 * quotient(0.5, rms[:, owners] * part)
-    covariance = squares.covariance
+    slopes, owners, covariance, part = estimates
     if covariance.ndim == 2:
-        by_entry = slopes[..., None, None] * covariance.reshape(slopes.shape * 2) * slopes
-        between = features.sum(features.sum(by_entry.sum(axis=(0, 2))).T)
-        own, with_all = np.diagonal(between), between.sum(axis=0)
-    else:  # the entries taken as uncorrelated
-        own = with_all = features.sum((slopes**2 * covariance.reshape(slopes.shape)).sum(axis=0))
+        rows = np.zeros((len(q), len(slopes)))
+        np.add.at(rows, owners, slopes[:, None] * covariance * slopes)
+        with_all = rows.sum(axis=1)
+        own = np.bincount(owners, rows[owners, np.arange(len(slopes))], len(q))
+    else:  # the numbers taken as uncorrelated
+        own = with_all = np.bincount(owners, slopes**2 * covariance, len(q))
     share = q / q.sum()
     variance = (own - 2 * share * with_all + share**2 * with_all.sum()) / q.sum() ** 2
-    variance *= squares.weight_squares / squares.weight**2
-    return np.asarray(100 * np.sqrt(np.maximum(variance, 0.0)))
+    return np.asarray(100 * np.sqrt(np.maximum(variance * part, 0.0)))
 
 
 def noise_band(probes: Array) -> tuple[float, float]:

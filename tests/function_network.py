@@ -5,7 +5,7 @@ import numpy as np
 from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Count, CrossMoments, Moments
 from keras_sensitivity.networks.inputs import Inputs, Leaf
-from keras_sensitivity.networks.network import Derivatives, Network, Part, Pass
+from keras_sensitivity.networks.network import Derivatives, Entries, Network, Part, Pass, Seen, SeenRows
 
 STEP = 1e-4
 
@@ -36,6 +36,9 @@ class FunctionNetwork(Network):
     def input_pass(self, batch, question):
         return Values(self, batch)
 
+    def output_pass(self, batch, question):
+        return Outputs(self, batch)
+
 
 class FunctionPass(Pass):
     """What all passes know; the parts are the columns."""
@@ -61,16 +64,19 @@ class LookOfRows(FunctionPass):
         h = (g**2).sum(axis=1)
         empty = Moments.empty((len(self.units), 1, x.shape[1]))
         derivatives = empty.update(g[:, :, None], weights)
-        return Look(
+        outputs = self.network.function(x)
+        look = Look(
             {
                 "samples": Count(int((weights > 0).sum())),
                 "flat": Count(int(((h == 0).all(axis=1) & (weights > 0)).sum())),
                 "derivatives": Moments(count, derivatives.mean, derivatives.m2),
                 "inputs": Moments.empty((1, x.shape[1])).update(x[:, None], weights),
-                "outputs": Moments.empty((len(self.units),)).update(self.network.function(x), weights),
+                "outputs": Moments.empty((len(self.units),)).update(outputs, weights),
                 "squares": CrossMoments.empty(x.shape[1]).update(h, weights),
             }
         )
+        rows = SeenRows(Entries(x[:, None], weights[:, None, None]), g.swapaxes(0, 1)[:, :, None], None)
+        return Seen(look, outputs, rows)
 
 
 class Rows(FunctionPass):
@@ -81,4 +87,10 @@ class Rows(FunctionPass):
 
 class Values(FunctionPass):
     def result(self, x, g, weights):
-        return Moments.empty((1, x.shape[1])).update(x[:, None], weights)
+        moments = Moments.empty((1, x.shape[1])).update(x[:, None], weights)
+        return moments, Entries(x[:, None], weights[:, None, None])
+
+
+class Outputs(FunctionPass):
+    def result(self, x, g, weights):
+        return self.network.function(x)

@@ -24,6 +24,7 @@ from keras_sensitivity.errors.arguments import (
 from keras_sensitivity.errors.measurement import (
     refuse_derivatives,
     refuse_memory,
+    refuse_swapped_entries,
     warn_alike_to_probes,
     warn_constant,
     warn_flat_rows,
@@ -32,6 +33,7 @@ from keras_sensitivity.errors.measurement import (
     warn_saturated,
     warn_single_row,
     warn_switched_off,
+    warn_too_wide,
     warn_xla_failed,
 )
 from keras_sensitivity.errors.model import (
@@ -179,6 +181,7 @@ __all__ = [
     "refuse_state",
     "refuse_steps_of_heads",
     "refuse_stuck_probes",
+    "refuse_swapped_entries",
     "refuse_unbuilt_layers",
     "refuse_unit",
     "refuse_weightless",
@@ -193,5 +196,6 @@ __all__ = [
     "warn_saturated",
     "warn_single_row",
     "warn_switched_off",
+    "warn_too_wide",
     "warn_xla_failed",
 ]

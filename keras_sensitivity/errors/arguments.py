@@ -100,9 +100,9 @@ def check_output_argument(value: object) -> None:
 
 
 def check_scale_argument(value: object) -> None:
-    """Refuse a ``Definition.scale`` that is neither "std", None nor finite numbers."""
+    """Refuse a ``Definition.scale`` that is neither "path", "std", None nor finite numbers."""
     if isinstance(value, str) or value is None:
-        check_one_of("scale", value, ("std", None))
+        check_one_of("scale", value, ("path", "std", None))
         return
     try:
         numbers = np.asarray(value, dtype=float)

@@ -81,6 +81,25 @@ def warn_flat_rows(rows: Sequence[int], count: int) -> None:
     )
 
 
+def warn_too_wide(received: int, most: int) -> None:
+    """Warn that a path would need too much memory."""
+    warn(
+        f"A row has {received:,} derivatives (units x lags x entries), and no more than {most:,} are put into bins, so "
+        "scale='path' is scale='std' here. Pass Definition(scale='std') to say that it is meant, or choose one unit "
+        "with Definition(output=...)."
+    )
+
+
+def refuse_swapped_entries() -> NoReturn:
+    """Say that single entries of an image are not swapped."""
+    fail(
+        "Single entries of an image cannot be swapped: an image with one pixel of another is none.",
+        expected="groups of entries for change='swap'",
+        received="an image whose entries are features by themselves",
+        fix="pass groups={name: [entries, ...]} that cover the image, such as patches, or change='derivative'",
+    )
+
+
 def warn_single_row() -> None:
     """Warn that one row has no standard deviation."""
     warn(

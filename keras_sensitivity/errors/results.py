@@ -39,11 +39,14 @@ def check_mergeable(one: Mapping[str, object], other: Mapping[str, object]) -> N
     different = [name for name in one if one[name] != other[name]]
     if different:
         name = different[0]
+        fix = "measure both with the same arguments, on rows of the same columns"
+        if different == ["swapped"]:
+            fix = "pass the same background= to both: by it is chosen what is swapped"
         fail(
             f"The two importances cannot be merged: they differ in {listed(different)}.",
             expected=f"the same model, features and definition: {name} {one[name]}",
             received=f"{name} {other[name]}",
-            fix="measure both with the same arguments, on rows of the same columns",
+            fix=fix,
         )
 
 

@@ -19,12 +19,28 @@ from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Moments
 from keras_sensitivity.networks.inputs import Inputs
 
-__all__ = ["Batch", "Derivatives", "JitCompile", "Network", "Part", "Pass", "Question"]
+__all__ = [
+    "MOST_DERIVATIVES",
+    "Batch",
+    "Derivatives",
+    "Entries",
+    "JitCompile",
+    "Network",
+    "Part",
+    "Pass",
+    "Question",
+    "Seen",
+    "SeenRows",
+]
 
 Array = np.ndarray[Any, Any]
 Batch = tuple[Array, ...]
 JitCompile = bool | str
 R = TypeVar("R")
+
+
+# Derivatives of a row, units x lags x entries, that are put into bins at the most; more would take more than the pass.
+MOST_DERIVATIVES = 4096
 
 
 class Part(NamedTuple):
@@ -75,6 +91,46 @@ class Derivatives(NamedTuple):
     valid: tuple[Array, ...]
 
 
+class Entries(NamedTuple):
+    """The values of the entries of single rows, by lag; those of probes last.
+
+    Attributes:
+        values: Shape (batch_size, num_lags, num_entries).
+        weights: Of the rows, 0 where a row has not the lag; broadcastable to the values, float64.
+    """
+
+    values: Array
+    weights: Array
+
+
+class SeenRows(NamedTuple):
+    """What the look pass saw at single rows, for bins along the values.
+
+    Attributes:
+        entries: The values.
+        gradients: The derivatives, shape (num_units, batch_size, num_lags, num_entries).
+        same_step: Those of the same step, of the same shape; many-to-many networks only, else None.
+    """
+
+    entries: Entries
+    gradients: Array
+    same_step: Array | None
+
+
+class Seen(NamedTuple):
+    """What the look pass saw of a batch.
+
+    Attributes:
+        look: The sums.
+        outputs: What is differentiated, shape (batch_size, num_units).
+        rows: The single rows, for ``scale="path"``; None for others, and for more than `MOST_DERIVATIVES` of a row.
+    """
+
+    look: Look
+    outputs: Array
+    rows: SeenRows | None
+
+
 class Question(NamedTuple):
     """What is asked of a network: the same question of the same network has the same answer.
 
@@ -101,6 +157,7 @@ class Pass(abc.ABC, Generic[R]):
         num_probes: How many entries of noise are measured beside the parts.
         is_activated: Whether what is differentiated is a softmax or sigmoid, which saturates.
         left_out: The outputs that have no derivatives, by name, and why.
+        is_masked: Whether the lags of some rows count back from another step than the last.
         mixes_rows: Whether a row's output depends on other rows of its batch; None if that is not known.
     """
 
@@ -110,6 +167,7 @@ class Pass(abc.ABC, Generic[R]):
     num_probes: int = 0
     is_activated: bool = False
     left_out: Mapping[str, str] = types.MappingProxyType({})
+    is_masked: bool = False
     mixes_rows: bool | None = None
 
     @abc.abstractmethod
@@ -130,6 +188,12 @@ class Pass(abc.ABC, Generic[R]):
     def num_lags(self) -> int | None:
         """The most time steps of any input; None without a time axis."""
         return max((part.num_lags for part in self.parts if part.num_lags is not None), default=None)
+
+    @property
+    def num_derivatives(self) -> int:
+        """Units x lags x entries, those of probes, too."""
+        entries = sum(part.num_entries for part in self.parts) + self.num_probes
+        return len(self.units) * (self.num_lags or 1) * entries
 
 
 class Network(abc.ABC):
@@ -158,13 +222,20 @@ class Network(abc.ABC):
         """About how many numbers a row takes while its derivatives are made; an estimate never raises."""
 
     @abc.abstractmethod
-    def look_pass(self, batch: Batch, question: Question) -> Pass[Look]:
-        """A pass that sums up the derivatives of a batch."""
+    def look_pass(self, batch: Batch, question: Question) -> Pass[Seen]:
+        """A pass that sums up the derivatives of a batch, and for ``scale="path"`` returns them."""
 
     @abc.abstractmethod
     def row_pass(self, batch: Batch, question: Question) -> Pass[Derivatives]:
         """A pass that returns the derivatives of single rows."""
 
     @abc.abstractmethod
-    def input_pass(self, batch: Batch, question: Question) -> Pass[Moments]:
-        """A pass that sums up the values of what would be differentiated with respect to."""
+    def input_pass(self, batch: Batch, question: Question) -> Pass[tuple[Moments, Entries | None]]:
+        """A pass that sums up the values of what would be differentiated with respect to; for "path", returns them.
+
+        The moments have the shape (num_lags, num_entries), without probes.
+        """
+
+    @abc.abstractmethod
+    def output_pass(self, batch: Batch, question: Question) -> Pass[Array]:
+        """A pass that returns what would be differentiated, shape (batch_size, num_units)."""

@@ -21,6 +21,9 @@ __all__ = ["Rows", "default_names", "read"]
 
 Array = np.ndarray[Any, Any]
 
+# Rows of a stream by which its bins are made, and from which the partners of swaps are drawn.
+SAMPLE_ROWS = 8192
+
 # Entries that are looked at for NaN at one time.
 FINITE_BLOCK = 2**20
 
@@ -71,6 +74,10 @@ class Rows:
     chunks: Callable[[], Iterator[Chunk]]
     num_rows: int | None
     positions: Array | None
+
+    def sample(self) -> Chunk:
+        """Rows that stand for all: of a stream its first, which the next reading of it does not read again."""
+        return self.chunks.head(SAMPLE_ROWS) if isinstance(self.chunks, _Rewound) else self.first
 
     @property
     def entries(self) -> Batch:
@@ -161,9 +168,35 @@ def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
             yield chunk
 
     if num_samples is None:
-        return Rows(inputs, columns, dtypes, first, chunks, None, None)
+        return Rows(inputs, columns, dtypes, first, _Rewound(chunks), None, None)
     kept = _joined(list(_until(chunks(), num_samples))).part(slice(num_samples))
     return Rows(inputs, columns, dtypes, kept, lambda: iter([kept]), len(kept), np.arange(len(kept)))
+
+
+class _Rewound:
+    """Opens chunks; those that were read before, to see what rows look like, are handed on.
+
+    Args:
+        open_chunks: Opens them from the first on.
+    """
+
+    def __init__(self, open_chunks: Callable[[], Iterator[Chunk]]) -> None:
+        self._open = open_chunks
+        self._seen: list[Chunk] = []
+        self._begun: Iterator[Chunk] | None = None
+
+    def __call__(self) -> Iterator[Chunk]:
+        if self._begun is None:
+            return self._open()
+        seen, begun, self._seen, self._begun = self._seen, self._begun, [], None
+        return itertools.chain(seen, begun)
+
+    def head(self, num_rows: int) -> Chunk:
+        """The first rows, at least so many where there are."""
+        if self._begun is None:
+            self._begun = self._open()
+            self._seen = list(_until(self._begun, num_rows))
+        return _joined(self._seen)
 
 
 def _until(chunks: Iterator[Chunk], num_rows: int) -> Iterator[Chunk]:

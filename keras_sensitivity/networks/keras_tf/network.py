@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import errors
-from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Moments
 from keras_sensitivity.networks.inputs import Inputs, Leaf
 from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
@@ -20,9 +19,9 @@ from keras_sensitivity.networks.keras_tf.facts import Path
 from keras_sensitivity.networks.keras_tf.graphs import Graph
 from keras_sensitivity.networks.keras_tf.identity import Identity
 from keras_sensitivity.networks.keras_tf.layers import called, is_stateful, packed
-from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, RowPass, specs_of
+from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, OutputPass, RowPass, specs_of
 from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS
-from keras_sensitivity.networks.network import Batch, Derivatives, Network, Pass, Question
+from keras_sensitivity.networks.network import Batch, Derivatives, Entries, Network, Pass, Question, Seen
 
 __all__ = ["KerasNetwork"]
 
@@ -103,7 +102,7 @@ class KerasNetwork(Network):
         positions = max(math.prod(shape[:-1]) for shape in row_shapes)
         return int(2 * (units + 2) * sum(map(math.prod, row_shapes)) + 2 * positions * widths)
 
-    def look_pass(self, batch: Batch, question: Question) -> Pass[Look]:
+    def look_pass(self, batch: Batch, question: Question) -> Pass[Seen]:
         """Sums of the derivatives of a batch."""
         return self._pass(LookPass, batch, question)
 
@@ -111,15 +110,20 @@ class KerasNetwork(Network):
         """The derivatives of single rows."""
         return self._pass(RowPass, batch, question)
 
-    def input_pass(self, batch: Batch, question: Question) -> Pass[Moments]:
-        """The moments of the inputs."""
+    def input_pass(self, batch: Batch, question: Question) -> Pass[tuple[Moments, Entries | None]]:
+        """The moments of the inputs, and their values."""
         return self._pass(InputPass, batch, question)
+
+    def output_pass(self, batch: Batch, question: Question) -> Pass[Array]:
+        """What would be differentiated."""
+        return self._pass(OutputPass, batch, question)
 
     def _pass(self, kind: type[KerasPass[R]], batch: Batch, question: Question) -> Pass[R]:
         """This kind of pass for the model as it is now, traced only where that was not done before."""
         shapes = tuple((leaf.shape, leaf.dtype.str) for leaf in batch)
         definition = question.definition
-        what = definition.output, definition.logits, definition.mode, question.exclude, question.jit_compile
+        is_path = definition.scale == "path"
+        what = definition.output, definition.logits, definition.mode, is_path, question.exclude, question.jit_compile
         key = (kind, shapes, repr(question.inputs), what)
         with LOCK:
             passes = self._kept()

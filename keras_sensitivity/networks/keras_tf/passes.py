@@ -19,9 +19,18 @@ from keras_sensitivity.networks.keras_tf.layers import layers
 from keras_sensitivity.networks.keras_tf.same_step import same_step
 from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS, over_units, power_sums, product_sums
 from keras_sensitivity.networks.keras_tf.tape import Forward, Scale, wide
-from keras_sensitivity.networks.network import Batch, Derivatives, Pass, Question
+from keras_sensitivity.networks.network import (
+    MOST_DERIVATIVES,
+    Batch,
+    Derivatives,
+    Entries,
+    Pass,
+    Question,
+    Seen,
+    SeenRows,
+)
 
-__all__ = ["InputPass", "KerasPass", "LookPass", "RowPass", "specs_of"]
+__all__ = ["InputPass", "KerasPass", "LookPass", "OutputPass", "RowPass", "specs_of"]
 
 Array = np.ndarray[Any, Any]
 R = TypeVar("R")
@@ -107,6 +116,7 @@ class KerasPass(Pass[R]):
         self.is_activated = forward.run.is_activated
         self.parts = tuple(part for part in forward.parts if not part.is_noise)
         self.num_probes = sum(part.num_entries for part in forward.parts if part.is_noise)
+        self.is_masked = any(lags.steps is not None for lags in forward.lags)
         self._cast_calls = tuple(forward.run.agreements)
         return self._on_device(x, weights, forward, scale), tuple(forward.run.agreements.values())
 
@@ -148,7 +158,7 @@ class KerasPass(Pass[R]):
 
 
 class _Sums(NamedTuple):
-    """What the device returns for a batch of a look."""
+    """What the device returns for a batch of a look; the rows are () where nobody asks for them."""
 
     reached: Any
     num_samples: Any
@@ -161,10 +171,14 @@ class _Sums(NamedTuple):
     inputs: Any
     outputs: Any
     squares: Any
+    output_rows: Any
+    entry_rows: Any
+    gradient_rows: Any
+    same_step_rows: Any
 
 
-class LookPass(KerasPass[Look]):
-    """The pass of a look: the `Look` at a batch."""
+class LookPass(KerasPass[Seen]):
+    """The pass of a look at a batch."""
 
     watches_noise = True
 
@@ -178,13 +192,16 @@ class LookPass(KerasPass[Look]):
 
         shape = (x[0].shape[0], *forward.shape)
         inputs = slice(shape[-1] - self.num_probes)  # the entries of the inputs; those of the probes follow
-        per_unit, h = over_units(derivatives, present, len(self.units), shape)
+        is_binned = self._question.definition.scale == "path" and self.num_derivatives <= MOST_DERIVATIVES
+        kept = wide(forward.target.dtype) if is_binned else None
+        per_unit, h, gradient_rows = over_units(derivatives, present, len(self.units), shape, kept)
         flat = tf.reduce_all(h[..., inputs] == 0, axis=(1, 2)) & (weights > 0)
         diagonal: Any = ()
+        same_step_rows: Any = ()
         if self.mode == "many-to-many":
             model, how = self._whole_model(), self._how
             of_unit, self.same_step = same_step(model, forward, scale, self._question, **how)
-            diagonal, h = over_units(of_unit, present, len(self.units), shape)
+            diagonal, h, same_step_rows = over_units(of_unit, present, len(self.units), shape, kept)
         h = tf.reshape((h * valid)[..., inputs], (shape[0], -1))
         return _Sums(
             reached=forward.reached,
@@ -198,6 +215,10 @@ class LookPass(KerasPass[Look]):
             inputs=power_sums(forward.values, present),
             outputs=power_sums(tf.cast(forward.target, tf.float64), rows),
             squares=product_sums(h, rows),
+            output_rows=forward.target,
+            entry_rows=_entry_rows(forward, present) if is_binned else (),
+            gradient_rows=gradient_rows,
+            same_step_rows=same_step_rows,
         )
 
     def _are_finite(self, found: _Sums) -> bool:
@@ -207,7 +228,7 @@ class LookPass(KerasPass[Look]):
     def _has_derivatives(self, found: _Sums, rows: Array) -> bool:
         return bool(found.num_flat < found.num_samples)
 
-    def _result(self, found: _Sums) -> tuple[Look, Array]:
+    def _result(self, found: _Sums) -> tuple[Seen, Array]:
         derivatives, probes = Moments.from_sums(found.lag_weights, *found.derivatives).split(self.num_probes)
         inputs, noise = Moments.from_sums(found.lag_weights, *found.inputs).split(self.num_probes)
         moments: dict[str, Mergeable] = {
@@ -222,7 +243,11 @@ class LookPass(KerasPass[Look]):
             moments["same_step"] = Moments.from_sums(found.lag_weights, *found.same_step).split(self.num_probes)[0]
         if probes is not None and noise is not None:
             moments |= {"probes": probes, "noise": noise}
-        return Look(moments), found.reached
+        rows = None
+        if len(found.entry_rows):
+            same_step = found.same_step_rows if len(found.same_step_rows) else None
+            rows = SeenRows(Entries(*found.entry_rows), found.gradient_rows, same_step)
+        return Seen(Look(moments), found.output_rows, rows), found.reached
 
 
 class RowPass(KerasPass[Derivatives]):
@@ -262,12 +287,21 @@ class RowPass(KerasPass[Derivatives]):
         return found
 
 
-class InputPass(KerasPass[Moments]):
-    """The pass over background rows: the `Moments` of the entries; of the model only what makes them is run."""
+def _entry_rows(forward: Forward, present: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """What `Entries` hold."""
+    kinds = {wide(tensor.dtype) for tensor in forward.tensors}
+    return tf.cast(forward.values, tf.float64 if tf.float64 in kinds else tf.float32), present
+
+
+class InputPass(KerasPass[tuple[Moments, "Entries | None"]]):
+    """The pass over background rows: what the entries hold; of the model only what makes them is run."""
+
+    watches_noise = True
 
     def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
         present = weights[:, None, None] * forward.valid
-        return forward.reached, tf.reduce_sum(present, axis=0), power_sums(forward.values, present)
+        rows = _entry_rows(forward, present) if self._question.definition.scale == "path" else ()
+        return forward.reached, tf.reduce_sum(present, axis=0), power_sums(forward.values, present), rows
 
     def _are_finite(self, found: Any) -> bool:
         return True
@@ -275,6 +309,23 @@ class InputPass(KerasPass[Moments]):
     def _has_derivatives(self, found: Any, rows: Array) -> bool:
         return False
 
-    def _result(self, found: Any) -> tuple[Moments, Array]:
-        reached, weight, sums = found
-        return Moments.from_sums(weight, *sums), reached
+    def _result(self, found: Any) -> tuple[tuple[Moments, Entries | None], Array]:
+        reached, weight, sums, rows = found
+        moments = Moments.from_sums(weight, *sums).split(self.num_probes)[0]
+        return (moments, Entries(*rows) if rows else None), reached
+
+
+class OutputPass(KerasPass[Array]):
+    """The pass of a swap: what would be differentiated; no derivative is run."""
+
+    def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
+        return forward.reached, forward.target
+
+    def _are_finite(self, found: Any) -> bool:
+        return True  # with a row of which everything is masked, whoever swaps has to deal
+
+    def _has_derivatives(self, found: Any, rows: Array) -> bool:
+        return False
+
+    def _result(self, found: Any) -> tuple[Array, Array]:
+        return found[1], found[0]

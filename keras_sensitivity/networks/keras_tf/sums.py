@@ -19,26 +19,43 @@ Sums = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 def over_units(
-    derivatives: Callable[[Any], tf.Tensor], weights: tf.Tensor, num_units: int, shape: tuple[int, ...]
-) -> tuple[Sums, tf.Tensor]:
-    """The power sums of each unit's derivatives, stacked, and h = sum over units of g**2, of ``shape``."""
+    derivatives: Callable[[Any], tf.Tensor], weights: tf.Tensor, num_units: int, shape: tuple[int, ...], kept: Any
+) -> tuple[Sums, tf.Tensor, Any]:
+    """What is made of each unit's derivatives g, of ``shape``.
+
+    Args:
+        derivatives: From a unit to its derivatives.
+        weights: See `power_sums`.
+        num_units: How many there are.
+        shape: Of the derivatives of a unit.
+        kept: The type in which they are returned; None: they are not.
+
+    Returns:
+        The power sums, stacked; h = sum over units of g**2; the derivatives themselves, stacked, or ().
+    """
     h = tf.zeros(shape, tf.float64)
     if num_units <= UNROLLED_UNITS:
-        every = []
+        sums, every = [], []
         for unit in range(num_units):
             g = derivatives(unit)
             h += g**2
-            every.append(power_sums(g, weights))
-        return tuple(tf.stack(sums) for sums in zip(*every, strict=True)), h
+            sums.append(power_sums(g, weights))
+            every.append(g)
+        stacked = tuple(tf.stack(each) for each in zip(*sums, strict=True))
+        return stacked, h, () if kept is None else tf.cast(tf.stack(every), kept)
 
     def body(unit: tf.Tensor, h: tf.Tensor, *columns: tf.TensorArray) -> tuple[Any, ...]:
         g = tf.ensure_shape(derivatives(unit), shape)
-        written = [column.write(unit, sums) for column, sums in zip(columns, power_sums(g, weights), strict=True)]
+        values = [*power_sums(g, weights), *([] if kept is None else [tf.cast(g, kept)])]
+        written = [column.write(unit, value) for column, value in zip(columns, values, strict=True)]
         return unit + 1, h + g**2, *written
 
     empty = [tf.TensorArray(tf.float64, num_units, element_shape=shape[1:]) for _ in range(3)]
+    if kept is not None:
+        empty.append(tf.TensorArray(kept, num_units, element_shape=shape))
     looped = tf.while_loop(lambda unit, *_: unit < num_units, body, (0, h, *empty), maximum_iterations=num_units)
-    return tuple(column.stack() for column in looped[2:]), looped[1]
+    columns = [column.stack() for column in looped[2:]]
+    return tuple(columns[:3]), looped[1], () if kept is None else columns[3]
 
 
 def power_sums(values: tf.Tensor, weights: tf.Tensor) -> Sums:

@@ -1,0 +1,242 @@
+"""`Sizes`: what a look says of each feature, before it is shared out to percent; in output, where it is scaled."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_sensitivity import shares
+from keras_sensitivity.definition import Definition
+from keras_sensitivity.features import Features
+from keras_sensitivity.look import Look
+from keras_sensitivity.moments import Means, Moments
+
+__all__ = ["Sizes"]
+
+Array = np.ndarray[Any, Any]
+
+
+class Squares(NamedTuple):
+    """Squared sizes of derivatives, scaled: s**2 * mean of g**2.
+
+    Attributes:
+        by_unit: Shape (num_units, num_lags, num_entries).
+        total: Of all units together, shape (num_lags, num_entries).
+        probes: The same of the noise of probes, shape (num_lags, num_probes).
+    """
+
+    by_unit: Array
+    total: Array
+    probes: Array
+
+
+class Sizes:
+    """The numerators of the shares, derived from a look.
+
+    Args:
+        look: What was summed up.
+        features: What the entries make up.
+        definition: How it was measured.
+        swapped: The features, by their positions, of which real changes were measured.
+    """
+
+    def __init__(self, look: Look, features: Features, definition: Definition, swapped: tuple[int, ...]) -> None:
+        self._look = look
+        self._features = features
+        self._definition = definition
+        self._swapped = list(swapped)
+
+    # --- the rows -----------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def inputs(self) -> Moments:
+        """Moments of the entries of x over rows and steps, shape (num_entries,)."""
+        pooled: Moments = self._look["inputs"].pool(axis=0)
+        return pooled
+
+    @functools.cached_property
+    def _background(self) -> Moments:
+        """Moments of the entries by which the derivatives are scaled, shape (num_entries,)."""
+        background: Moments = self._look.get("background", self.inputs)
+        return background
+
+    @functools.cached_property
+    def reached(self) -> Array:
+        """Whether any row reaches each lag of each entry, shape (num_lags, num_entries)."""
+        return np.broadcast_to(self._look["derivatives"].weight > 0, self._look["inputs"].mean.shape)
+
+    # --- derivatives --------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def _newest(self) -> Squares:
+        """Of the derivatives of the newest output step."""
+        return self._squares("derivatives", "path")
+
+    @functools.cached_property
+    def _shared_out(self) -> Squares:
+        """Of the derivatives of which lambda is made: of many-to-many models those of the same step."""
+        return self._squares("same_step", "same_step_path") if "same_step" in self._look else self._newest
+
+    @property
+    def _derivatives(self) -> Moments:
+        """Moments of the derivatives of which lambda is made, shape (num_units, num_lags, num_entries)."""
+        derivatives: Moments = self._look.get("same_step", self._look["derivatives"])
+        return derivatives
+
+    def _squares(self, name: str, path: str) -> Squares:
+        if path in self._look:
+            return self._along_path(self._look[path])
+        by_unit = shares.scale_of(self._definition, self._background, self._features) ** 2
+        by_unit = by_unit * self._look[name].mean_square
+        probes = self._look.get("probes")
+        noise = np.zeros((len(self.reached), 0)) if probes is None else probes.mean_square.sum(axis=0)
+        return Squares(by_unit, by_unit.sum(axis=0), noise)
+
+    def _along_path(self, squares: Means) -> Squares:
+        spread, count = self._look["spread"], len(self._features.owners)
+        by_unit = shares.path_squares(spread, squares)
+        total = shares.path_squares(spread, Means(squares.weight, squares.mean.sum(axis=0)))
+        return Squares(by_unit[..., :count], total[..., :count], total[..., count:])
+
+    @property
+    def scale(self) -> Array:
+        """The s by which the derivatives of all units together are multiplied, shape (num_lags, num_entries)."""
+        return np.sqrt(shares.quotient(self._shared_out.total, self._derivatives.mean_square.sum(axis=0)))
+
+    @functools.cached_property
+    def _lag_weights(self) -> Array:
+        """Weights that average over the lags that any row reaches, shape (num_lags, num_features)."""
+        return shares.lag_weights(self.reached, self._features)
+
+    @functools.cached_property
+    def _feature_weights(self) -> Array:
+        """Weights of the lags (for many-to-many models: of the steps) in q, shape (num_lags, num_features)."""
+        newest_alone = self._definition.lags == "current" and "same_step" not in self._look
+        return shares.lag_weights(self.reached, self._features, newest_alone=newest_alone)
+
+    # --- what is shared out -------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def by_feature(self) -> Array:
+        """The q[f], shape (num_features,)."""
+        rms = shares.rms_by_lag(self._shared_out.total, self._features)
+        return self._with_swaps(shares.numerators(rms, self._feature_weights))
+
+    @functools.cached_property
+    def by_output(self) -> Array:
+        """The q[u, f] of single units, shape (num_units, num_features)."""
+        rms = shares.rms_by_lag(self._shared_out.by_unit, self._features)
+        q = np.array(shares.numerators(rms, self._feature_weights))
+        if self._swapped:
+            q[:, self._swapped] = np.sqrt(self._look["swaps"].mean)
+        return q
+
+    @functools.cached_property
+    def by_lag(self) -> Array:
+        """The r[k, f] at the newest output step, shape (num_lags, num_features)."""
+        return shares.rms_by_lag(self._newest.total, self._features)
+
+    @property
+    def of_lags(self) -> Array:
+        """What is shared out among the lags, shape (num_lags,)."""
+        if "lag_swaps" in self._look:
+            return np.asarray(np.sqrt(self._look["lag_swaps"].mean.sum(axis=0)))
+        return np.asarray(self.by_lag[:, ~self._features.are_static].sum(axis=1))
+
+    @property
+    def by_entry(self) -> Array:
+        """Mean over the lags of the rms at the newest output step, shape (num_entries,)."""
+        return shares.numerators(np.sqrt(self._newest.total), shares.averages(self.reached))
+
+    @functools.cached_property
+    def used(self) -> Array:
+        """Mean over all lags of the rms at the newest output step, shape (num_features,).
+
+        Beside probes, whose standard deviation is 1, in standard deviations, whatever the definition scales by.
+        """
+        squares = self._newest.total
+        if "probes" in self._look and self._definition.scale != "path":
+            squares = self.inputs.variance * self._look["derivatives"].mean_square.sum(axis=0)
+        return self._with_swaps(shares.numerators(shares.rms_by_lag(squares, self._features), self._lag_weights))
+
+    @functools.cached_property
+    def of_probes(self) -> Array:
+        """The same of each noise probe, shape (num_probes,)."""
+        rms = np.sqrt(self._newest.probes)
+        reached = np.broadcast_to(self._look["probes"].weight > 0, rms.shape)
+        return shares.numerators(rms, shares.averages(reached))
+
+    def _with_swaps(self, q: Array) -> Array:
+        """The numbers, with real changes where they were measured."""
+        if self._swapped:
+            q = np.array(q)
+            q[self._swapped] = np.sqrt(self._look["swaps"].mean.sum(axis=0))
+        return q
+
+    # --- how they scatter ---------------------------------------------------------------------------------------------
+
+    @property
+    def mean_and_std(self) -> tuple[Array, Array]:
+        """Mean and standard deviation of the scaled derivative over rows, units and lags, each (num_features,)."""
+        pooled = self._derivatives.pool(axis=1).pool(axis=0)
+        weights = shares.averages(self.reached)
+        squares = (weights * self._derivatives.mean_square.sum(axis=0)).sum(axis=0)
+        scale = np.sqrt(shares.quotient((weights * self._shared_out.total).sum(axis=0), squares))
+        hide = np.where(self._features.are_columns, 1.0, np.nan)
+        columns = scale * pooled.mean, scale * np.sqrt(pooled.variance)
+        return hide * self._features.sum(columns[0]), hide * self._features.sum(columns[1])
+
+    @property
+    def standard_errors(self) -> Array:
+        """Of the shares, shape (num_features,), percentage points."""
+        squares = self._look["squares"]
+        slopes = shares.slopes_of_squares(
+            self._features.sum(self._shared_out.total),
+            scale=self.scale,
+            weights=self._feature_weights,
+            part=shares.quotient(self._look["derivatives"].weight, squares.weight),
+            features=self._features,
+        ).ravel()
+        owners = np.tile(self._features.of_entry, len(self.reached))
+        part = shares.quotient(squares.weight_squares, squares.weight**2)
+        covariance = squares.covariance
+        if self._swapped:
+            slopes = np.where(np.isin(owners, self._swapped), 0.0, slopes)
+            halves = shares.quotient(0.5, self.by_feature[self._swapped])
+            covariance = self._beside_swaps(covariance)
+            between = np.zeros(len(covariance) - len(halves) - len(slopes))
+            slopes = np.concatenate([halves, between, slopes])
+            owners = np.concatenate([self._swapped, np.zeros(len(between), int), owners])
+        return shares.standard_errors(self.by_feature, shares.Estimates(slopes, owners, covariance, part))
+
+    def _beside_swaps(self, covariance: Array) -> Array:
+        """The covariances of what "pairs" holds, and of the squared derivatives, which are there or apart."""
+        pairs = self._look["pairs"].covariance
+        if len(pairs) > len(self._swapped) + 1 + len(self._look["outputs"].mean):
+            return np.asarray(pairs)
+        return np.concatenate([each if each.ndim == 1 else np.diagonal(each) for each in (pairs, covariance)])
+
+    @property
+    def variance(self) -> tuple[Array, Array]:
+        """Percent of the variance of the output that depends on each swapped feature, and standard errors.
+
+        With D the mean of half the squared change and V = sum over u of (mean of f_u**2 - (mean of f_u)**2), the
+        variance is T = 100 D / V, and by the delta method, between the covariances of what "pairs" holds,
+
+            d T = 100 / V * (d D - D / V * (d mean of sum of f_u**2 - 2 sum over u of mean f_u * d mean f_u))
+        """
+        changes, outputs = self._look["swaps"].mean.sum(axis=0), self._look["outputs"]
+        pairs = self._look["pairs"]
+        total = outputs.variance.sum()
+        count = len(changes)
+        slopes = np.zeros((count, len(pairs.mean)))
+        slopes[:, :count] = np.eye(count)
+        ratio = shares.quotient(changes, total)[:, None]
+        slopes[:, count : count + 1] = -ratio
+        slopes[:, count + 1 : count + 1 + len(outputs.mean)] = 2 * ratio * outputs.mean
+        covariance = pairs.covariance
+        square = (slopes @ covariance * slopes if covariance.ndim == 2 else slopes**2 * covariance).sum(axis=1)
+        square *= shares.quotient(pairs.weight_squares, pairs.weight**2)
+        return 100 * ratio[:, 0], 100 * shares.quotient(np.sqrt(np.maximum(square, 0)), total)

@@ -1,0 +1,240 @@
+"""Real changes: what the network returns when a feature has the value of another row.
+
+    q[f] = sqrt(mean over rows i, sum over units u of (f_u(x_i) - f_u(x_i with feature f of row i'))**2 / 2)
+
+By the fundamental theorem of calculus the difference is the derivative integrated along the way from one value to the
+other, so that for a linear network q[f] is |w[f]| times the standard deviation, as along a path; both are in output.
+Steps, saturation, rare and far values cost no approximation; labels are not needed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_sensitivity import errors
+from keras_sensitivity.definition import Definition
+from keras_sensitivity.features import Block, Features
+from keras_sensitivity.moments import CrossMoments, Means, Mergeable
+from keras_sensitivity.networks.network import Batch, Pass
+from keras_sensitivity.rows.rows import Chunk
+
+__all__ = ["FEW_VALUES", "Column", "Swaps", "Tally", "chosen", "columns_by_feature", "columns_by_lag"]
+
+Array = np.ndarray[Any, Any]
+
+# A column of at most so many different values has nothing in between: a network's slope there is an accident.
+FEW_VALUES = 32
+
+# Numbers of a row whose covariances are kept at the most; beyond, only the variances are.
+MOST_JOINT = 512
+
+
+class Column(NamedTuple):
+    """A part of an input of shape (n, ..., num_columns); one without columns has one.
+
+    Attributes:
+        source: The position of the input.
+        num_columns: How many columns it has.
+        column: One of them, or all.
+        step: One time step, or all.
+    """
+
+    source: int
+    num_columns: int
+    column: int | slice
+    step: int | slice = slice(None)
+
+    def of(self, leaves: Sequence[Array]) -> Array:
+        """A view of its values, the rows first."""
+        leaf = leaves[self.source]
+        return leaf.reshape(len(leaf), -1, self.num_columns)[:, self.step, self.column]
+
+
+def columns_by_feature(blocks: Sequence[Block], features: Features) -> list[tuple[Column, ...]]:
+    """The columns of the inputs that make up each feature; none of a feature that several inputs make together."""
+    found: list[list[Column]] = [[] for _ in features.names]
+    start = 0
+    for block in blocks:
+        count = len(block.columns)
+        for index in range(count):
+            owner = features.owners[start + index * (block.num_entries // count)]
+            column, columns = Column(block.sources[0], count, index), found[features.membership[owner]]
+            if len(block.sources) == 1 and column not in columns:  # an input may be looked up in several ways
+                columns.append(column)
+        start += block.num_entries
+    return [tuple(columns) for columns in found]
+
+
+def columns_by_lag(blocks: Sequence[Block]) -> list[tuple[Column, ...]]:
+    """All columns of sequences at each lag, the newest first."""
+    sequences = {block.sources[0]: block for block in blocks if block.num_lags is not None and len(block.sources) == 1}
+    most = max((block.num_lags or 0 for block in sequences.values()), default=0)
+    return [
+        tuple(
+            Column(source, len(block.columns), slice(None), -1 - lag)
+            for source, block in sequences.items()
+            if lag < (block.num_lags or 0)
+        )
+        for lag in range(most)
+    ]
+
+
+def chosen(definition: Definition, blocks: Sequence[Block], features: Features, sample: Chunk) -> tuple[int, ...]:
+    """The features that are swapped, by their positions.
+
+    Args:
+        definition: Whose ``change`` is asked for.
+        blocks: How the measured tensors are read.
+        features: What they make up.
+        sample: Rows by which "auto" tells which columns have few values.
+    """
+    if definition.change == "derivative" or (definition.change == "auto" and definition.scale != "path"):
+        return ()
+    columns = columns_by_feature(blocks, features)
+    if definition.change == "swap":
+        if any(len(block.shape) == 3 for block in blocks) and features.are_columns.any():
+            errors.refuse_swapped_entries()
+        return tuple(index for index, each in enumerate(columns) if each)
+    sequences_and_images = {block.sources for block in blocks if block.num_lags is not None or len(block.shape) == 3}
+    codes = {block.sources[0] for block in blocks if not block.is_number}
+    return tuple(
+        index
+        for index, each in enumerate(columns)
+        if each
+        and not any((column.source,) in sequences_and_images for column in each)
+        and all(column.source in codes or _has_few_values(column.of(sample.leaves)) for column in each)
+    )
+
+
+def _has_few_values(values: Array) -> bool:
+    """Whether a column has few values, each of which several rows share on the average."""
+    few = min(FEW_VALUES, values.size // 2)
+    # The first rows tell at once of most columns that they have more.
+    return all(len(np.unique(part)) <= few for part in (values[: 4 * FEW_VALUES], values))
+
+
+class Swaps:
+    """What is swapped, and with which rows.
+
+    The partner of a row is the next one in a fixed shuffle of the rows of the pool that have a weight, so that equal
+    calls give equal numbers.
+
+    Args:
+        features: The columns of each feature that is swapped.
+        lags: Those of each lag.
+        pool: The rows whose values are taken.
+        is_own: Whether these are the rows that are measured, in their order; else any rows like them.
+    """
+
+    def __init__(
+        self, features: Sequence[tuple[Column, ...]], lags: Sequence[tuple[Column, ...]], pool: Chunk, is_own: bool
+    ) -> None:
+        self._together = [*features, *lags]
+        self.num_features = len(features)
+        self.pool = pool
+        self.is_own = is_own
+        weighty = np.flatnonzero(pool.row_weights > 0)
+        self.mean_weight = pool.row_weights[weighty].mean()
+        self._shuffled = weighty[np.random.default_rng(0).permutation(len(weighty))]
+        self._partners = np.arange(len(pool))
+        self._partners[self._shuffled] = np.roll(self._shuffled, -1)
+
+    def partners(self, positions: Array) -> Array:
+        """The row of the pool whose values each row gets."""
+        if self.is_own:  # rows that fill up the last batch have no position
+            return np.asarray(self._partners[np.minimum(positions, len(self._partners) - 1)])
+        return np.asarray(self._shuffled[positions % len(self._shuffled)])
+
+    def run(self, outputs: Pass[Array], batch: Batch, weights: Array, partners: Array) -> tuple[Array, Array]:
+        """What the network returns, (n, num_units), and half the squared changes, (n, num_units, num_swapped)."""
+        before = outputs(batch, weights)[0].astype(float)
+        changes = [before - outputs(rows, weights)[0] for rows in self._swapped(batch, partners)]
+        return before, np.square(np.stack(changes, axis=2)) / 2
+
+    def _swapped(self, batch: Batch, partners: Array) -> Iterator[Batch]:
+        """The batch with one feature or lag after the other swapped; each is gone when the next is asked for."""
+        rows = tuple(leaf.copy() for leaf in batch)
+        others = [leaf[partners] for leaf in self.pool.leaves]
+        for columns in self._together:
+            for column in columns:
+                column.of(rows)[:] = column.of(others)
+            yield rows
+            for column in columns:
+                column.of(rows)[:] = column.of(batch)
+
+
+class Tally:
+    """What is summed up of the swaps of a look, batch by batch.
+
+    Args:
+        swaps: The swaps.
+        outputs: A pass that returns what would be differentiated.
+    """
+
+    def __init__(self, swaps: Swaps, outputs: Pass[Array]) -> None:
+        self._swaps = swaps
+        self._outputs = outputs
+        self._position = 0
+        self._means: list[Means] = []
+        self._joint: list[CrossMoments] = []
+        self._rows: list[tuple[Array, Array]] = []
+
+    def add(self, batch: Batch, weights: Array, h: Array | None) -> None:
+        """Swap the features of the next batch.
+
+        Args:
+            batch: Rows.
+            weights: Of them, shape (batch_size,).
+            h: Their squared derivatives, summed over the units, shape (batch_size, num_lags * num_entries), whose
+                covariances with the changes are asked for.
+        """
+        partners = self._swaps.partners(np.arange(self._position, self._position + len(weights)))
+        self._position += len(weights)
+        outputs, squares = self._swaps.run(self._outputs, batch, weights, partners)
+        others = self._swaps.pool.row_weights[partners]
+        # A swap of codes may leave a row of which everything is masked, and no output: no row that there could be.
+        exist = np.isfinite(squares).all(axis=1)
+        squares = np.where(exist[:, None], squares, 0.0)
+        pairs = (weights * others)[:, None] * exist
+        self._merge(self._means, Means.from_sums(pairs.sum(axis=0), np.einsum("ns,nus->us", pairs, squares)))
+        changes = squares[:, :, : self._swaps.num_features].sum(axis=1) * (others / self._swaps.mean_weight)[:, None]
+        rows = np.concatenate([changes, np.square(outputs).sum(axis=1, keepdims=True), outputs], axis=1)
+        every = rows if h is None else np.concatenate([rows, h], axis=1)
+        empty = CrossMoments.empty(every.shape[1], diagonal=every.shape[1] > MOST_JOINT)
+        self._merge(self._joint, empty.update(every, weights))
+        if self._swaps.is_own:
+            self._rows.append((rows, weights))
+
+    @staticmethod
+    def _merge(so_far: list[Any], more: Any) -> None:
+        so_far[:] = [so_far[0].merge(more) if so_far else more]
+
+    def moments(self) -> dict[str, Mergeable]:
+        """What a `Look` keeps: "swaps", "lag_swaps" and "pairs".
+
+        Where the rows swap among themselves a row takes part in two pairs, its own and that of the row whose partner it
+        is. The covariance of these is added to that of the rows, so that by the number of rows it is that of the means.
+        """
+        (means,), (joint,) = self._means, self._joint
+        count = self._swaps.num_features
+        found: dict[str, Mergeable] = {"pairs": self._with_partners(joint) if self._rows else joint}
+        found["swaps"] = Means(means.weight[:count], means.mean[:, :count])
+        if means.mean.shape[1] > count:
+            found["lag_swaps"] = Means(means.weight[count:], means.mean[:, count:])
+        return found
+
+    def _with_partners(self, joint: CrossMoments) -> CrossMoments:
+        rows, weights = (np.concatenate(each) for each in zip(*self._rows, strict=True))
+        centred = rows - joint.mean[: rows.shape[1]]
+        weighted, partners = weights[:, None] * centred, centred[self._swaps.partners(np.arange(len(rows)))]
+        m2, size = joint.m2.copy(), rows.shape[1]
+        if m2.ndim == 2:
+            lagged = weighted.T @ partners
+            m2[:size, :size] += lagged + lagged.T
+        else:
+            m2[:size] += 2 * (weighted * partners).sum(axis=0)
+        return dataclasses.replace(joint, m2=m2)
