@@ -76,6 +76,11 @@ class Definition:
             # An array has no hash; nested tuples have.
             object.__setattr__(self, "scale", _nested_tuple(np.asarray(self.scale, dtype=float).tolist()))
 
+    @property
+    def may_swap(self) -> bool:
+        """Whether any feature may be swapped."""
+        return self.change == "swap" or (self.change == "auto" and self.scale == "path")
+
 
 def _nested_tuple(values: Any) -> Any:
     return tuple(_nested_tuple(value) for value in values) if isinstance(values, list) else values

@@ -16,10 +16,10 @@ from keras_sensitivity.features import image_shape
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Mergeable, Moments
-from keras_sensitivity.networks.network import MOST_DERIVATIVES, Network, Part, Seen, SeenRows
+from keras_sensitivity.networks.network import MOST_DERIVATIVES, Entries, Network, Part, Seen, SeenRows
 from keras_sensitivity.plan import Options, Plan
 from keras_sensitivity.rows.rows import Chunk, Rows
-from keras_sensitivity.swaps import Swaps, Tally, chosen, columns_by_feature, columns_by_lag
+from keras_sensitivity.swaps import Swaps, Tally, check_swaps, chosen, columns_by_feature, columns_by_lag
 
 __all__ = ["Measurement"]
 
@@ -56,7 +56,11 @@ class Measurement:
         background: Rows | None = None,
     ) -> None:
         self._plan = plan = Plan(network.look_pass, network, rows, definition=definition, options=options)
-        self._outputs = self._values = None
+        self._new_outputs = functools.partial(
+            Plan, network.output_pass, network, rows, definition=definition, options=options
+        )
+        self._outputs: Plan[Array] | None = None
+        self._values: Plan[tuple[Moments, Entries | None]] | None = None
         self._definition = definition
         self._warned: set[str] = set()
         self._bins: Bins | None = None
@@ -65,21 +69,29 @@ class Measurement:
         self._is_wide = definition.scale == "path" and plan.traced.num_derivatives > MOST_DERIVATIVES
         if background is not None and isinstance(definition.scale, str):
             self._values = Plan(network.input_pass, network, background, definition=definition, options=options)
-        if definition.scale == "path" or definition.change == "swap":
-            sample = (rows if background is None else background).sample()
-            self.swapped = chosen(definition, plan.blocks, plan.features, sample)
-            if definition.scale == "path" and not self._is_wide:
-                self._bins = _bins(plan.traced.parts, plan.traced.num_probes, sample)
-            if self.swapped:
-                self._outputs = Plan(network.output_pass, network, rows, definition=definition, options=options)
-                self._swaps = self._made_swaps(sample, is_own=background is None and rows.num_rows is not None)
+        check_swaps(definition, plan.blocks, plan.features)
+        self._pool = rows if background is None else background
+        self._is_ready = False
+        if self._pool.num_rows is not None:
+            self._make_ready()  # of a stream rows are read, which is for the first look to do
 
-    def _made_swaps(self, pool: Chunk, is_own: bool) -> Swaps:
-        plan = self._plan
-        columns = columns_by_feature(plan.blocks, plan.features)
-        with_lags = self._definition.change == "swap" and not plan.traced.is_masked
-        lags = columns_by_lag(plan.blocks) if with_lags else ()
-        return Swaps([columns[index] for index in self.swapped], lags, pool, is_own)
+    def _make_ready(self) -> None:
+        """Fix the bins, and what is swapped with which rows."""
+        self._is_ready = True
+        plan, definition = self._plan, self._definition
+        if definition.scale != "path" and not definition.may_swap:
+            return
+        sample = self._pool.sample()
+        if definition.scale == "path" and not self._is_wide:
+            self._bins = _bins(plan.traced.parts, plan.traced.num_probes, sample)
+        self.swapped = chosen(definition, plan.blocks, plan.features, sample)
+        if self.swapped:
+            self._outputs = self._new_outputs()
+            columns = columns_by_feature(plan.blocks, plan.features)
+            with_lags = definition.change == "swap" and not plan.traced.is_masked
+            lags = columns_by_lag(plan.blocks) if with_lags else ()
+            is_own = self._pool is plan.rows and plan.rows.num_rows is not None
+            self._swaps = Swaps([columns[index] for index in self.swapped], lags, sample, is_own)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -89,8 +101,10 @@ class Measurement:
     @property
     def description(self) -> str:
         """What a look does, in one line."""
+        count = self._plan.traced.num_derivatives
+        wide = f" A row has {count:,} derivatives, too many for a path: scale='std'." if self._is_wide else ""
         swapped = f" {len(self.swapped)} of the features are swapped with other rows." if self.swapped else ""
-        return self._plan.description + swapped
+        return self._plan.description + wide + swapped
 
     def rehearse(self) -> None:
         """Run a first batch, so that most of what can fail does so now; nothing is kept, nothing is warned of."""
@@ -109,6 +123,8 @@ class Measurement:
     def look(self, progress: bool = False) -> Importance:
         """Measure the network."""
         plan = self._plan
+        if not self._is_ready:
+            self._make_ready()
         tally = Tally(self._swaps, self._outputs.traced) if self._swaps and self._outputs else None
         looks: list[Look] = []
         for batch, weights, seen in plan.run(progress):
@@ -170,7 +186,7 @@ class Measurement:
     def _warn(self, importance: Importance) -> None:
         """Warn, once of each, of what makes the numbers mean something else than they seem to."""
         traced = self._plan.traced
-        if self._is_wide:
+        if self._is_wide and any(len(part.shape) < 3 for part in traced.parts):  # images were never scaled otherwise
             self._warn_once(errors.warn_too_wide, traced.num_derivatives, MOST_DERIVATIVES)
         if traced.left_out:
             self._warn_once(errors.warn_left_out, traced.left_out)

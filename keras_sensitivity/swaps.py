@@ -22,7 +22,7 @@ from keras_sensitivity.moments import CrossMoments, Means, Mergeable
 from keras_sensitivity.networks.network import Batch, Pass
 from keras_sensitivity.rows.rows import Chunk
 
-__all__ = ["FEW_VALUES", "Column", "Swaps", "Tally", "chosen", "columns_by_feature", "columns_by_lag"]
+__all__ = ["FEW_VALUES", "Column", "Swaps", "Tally", "check_swaps", "chosen", "columns_by_feature", "columns_by_lag"]
 
 Array = np.ndarray[Any, Any]
 
@@ -83,6 +83,16 @@ def columns_by_lag(blocks: Sequence[Block]) -> list[tuple[Column, ...]]:
     ]
 
 
+def check_swaps(definition: Definition, blocks: Sequence[Block], features: Features) -> None:
+    """Refuse to swap single entries of images."""
+    start = 0
+    for block in blocks:
+        owners = features.of_entry[start : start + block.num_entries]
+        start += block.num_entries
+        if definition.change == "swap" and len(block.shape) == 3 and features.are_columns[owners].any():
+            errors.refuse_swapped_entries()
+
+
 def chosen(definition: Definition, blocks: Sequence[Block], features: Features, sample: Chunk) -> tuple[int, ...]:
     """The features that are swapped, by their positions.
 
@@ -92,12 +102,10 @@ def chosen(definition: Definition, blocks: Sequence[Block], features: Features, 
         features: What they make up.
         sample: Rows by which "auto" tells which columns have few values.
     """
-    if definition.change == "derivative" or (definition.change == "auto" and definition.scale != "path"):
+    if not definition.may_swap:
         return ()
     columns = columns_by_feature(blocks, features)
     if definition.change == "swap":
-        if any(len(block.shape) == 3 for block in blocks) and features.are_columns.any():
-            errors.refuse_swapped_entries()
         return tuple(index for index, each in enumerate(columns) if each)
     sequences_and_images = {block.sources for block in blocks if block.num_lags is not None or len(block.shape) == 3}
     codes = {block.sources[0] for block in blocks if not block.is_number}
@@ -197,7 +205,7 @@ class Tally:
         outputs, squares = self._swaps.run(self._outputs, batch, weights, partners)
         others = self._swaps.pool.row_weights[partners]
         # A swap of codes may leave a row of which everything is masked, and no output: no row that there could be.
-        exist = np.isfinite(squares).all(axis=1)
+        exist = np.asarray(np.isfinite(squares).all(axis=1))
         squares = np.where(exist[:, None], squares, 0.0)
         pairs = (weights * others)[:, None] * exist
         self._merge(self._means, Means.from_sums(pairs.sum(axis=0), np.einsum("ns,nus->us", pairs, squares)))

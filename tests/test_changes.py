@@ -21,6 +21,8 @@ from keras import layers, ops
 
 import keras_sensitivity as ks
 
+STD = ks.Definition(scale="std")
+
 # A change moves some importance by more than this, in percent points; otherwise its row would show nothing.
 MOVED = 3.0
 
@@ -67,7 +69,7 @@ def by_an_equal_model(model, x, folder):
     fresh = keras.models.load_model(path)
     rows = tf.constant(x)
     np.testing.assert_allclose(fresh(rows), model(rows), rtol=1e-5, atol=1e-6)
-    return ks.measure(fresh, x, jit_compile=False).features.to_numpy()
+    return ks.measure(fresh, x, jit_compile=False, definition=STD).features.to_numpy()
 
 
 class Row(NamedTuple):
@@ -81,7 +83,7 @@ class Row(NamedTuple):
 
 
 def measured(model, x):
-    return ks.measure(model, x, jit_compile=False).features.to_numpy()
+    return ks.measure(model, x, jit_compile=False, definition=STD).features.to_numpy()
 
 
 # --- models ---------------------------------------------------------------------------------------------------------
@@ -996,7 +998,7 @@ def test_a_change_during_a_fit_is_seen(name, tmp_path):
     before = row.truth(row.model, row.x, tmp_path)
     changes = {1: row.changes[0]}
     act = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: changes.pop(epoch, lambda: None)())
-    watch = ks.SensitivityCallback(row.x, jit_compile=False)
+    watch = ks.SensitivityCallback(row.x, definition=STD, jit_compile=False)
     row.model.compile(keras.optimizers.SGD(0.0), "mse")
     row.model.fit(row.x, np.zeros(len(row.x)), epochs=3, callbacks=[act, watch], verbose=0)
     after = row.truth(row.model, row.x, tmp_path)

@@ -11,7 +11,7 @@ import keras_sensitivity as ks
 def test_paper():
     assert ks.Definition(lags="current", scale=None) == ks.PAPER
     assert ks.Definition() != ks.PAPER
-    assert ks.Definition().scale == "std"
+    assert ks.Definition().scale == "path"
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_is_frozen():
         ({"mode": "many"}, ValueError, "one of 'auto', 'static', 'many-to-one', 'many-to-many'"),
         ({"logits": "yes"}, ValueError, "one of False, True"),
         ({"logits": 1}, ValueError, "one of False, True"),
-        ({"scale": "variance"}, ValueError, "one of 'std', None"),
+        ({"scale": "variance"}, ValueError, "one of 'path', 'std', None"),
         ({"scale": [1.0, np.nan]}, ValueError, "finite numbers"),
         ({"scale": [1.0, -1.0]}, ValueError, "finite numbers"),
         ({"scale": 2.0}, ValueError, "array"),

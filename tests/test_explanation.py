@@ -17,6 +17,8 @@ from oracle import differences
 
 import keras_sensitivity as ks
 
+STD = ks.Definition(scale="std")
+
 RAW = ks.Definition(scale=None)
 
 
@@ -94,7 +96,7 @@ def test_shares_and_lags_of_sequences(kind, many, masked):
                 if step - k >= 0 and mask[i, step - k]:
                     by_lag[i, k] = np.sqrt(((g[i, :, step - k] * scale) ** 2).sum(axis=0))
         for lags in ("all", "current"):
-            explanation = ks.explain(model, x, definition=ks.Definition(lags=lags))
+            explanation = ks.explain(model, x, definition=ks.Definition(scale="std", lags=lags))
             q = by_lag.sum(axis=1) / mask.sum(axis=1, keepdims=True) if lags == "all" else by_lag[:, 0]
             np.testing.assert_allclose(explanation.features, shares(q**2), rtol=1e-3, atol=1e-3)
             np.testing.assert_allclose(explanation.lags, shares(by_lag.sum(axis=2)), rtol=1e-3, atol=1e-3)
@@ -106,7 +108,7 @@ def test_shares_and_lags_of_sequences(kind, many, masked):
 def test_averaged_squared_gradients_are_the_global_importance():
     model, x = zoo.build("softmax classifier"), zoo.rows(200)
     rms = np.sqrt((ks.explain(model, x).gradients.astype("float64") ** 2).mean(axis=0).sum(axis=0)) * x.std(axis=0)
-    np.testing.assert_allclose(ks.measure(model, x).features, shares(rms), rtol=1e-4)
+    np.testing.assert_allclose(ks.measure(model, x, definition=STD).features, shares(rms), rtol=1e-4)
 
 
 @pytest.mark.parametrize("model", ["tanh regression", "softmax classifier"])
@@ -220,7 +222,7 @@ def test_a_unit_alone_has_signs():
     assert together.signs.isna().all().all()
     for unit in (1, "1"):
         alone = together.of_unit(unit)
-        direct = ks.explain(model, x, definition=ks.Definition(output=1))
+        direct = ks.explain(model, x, definition=ks.Definition(scale="std", output=1))
         pd.testing.assert_frame_equal(alone.features, direct.features, rtol=1e-4)
         np.testing.assert_array_equal(alone.signs, np.sign(together.gradients[:, 1]))
         np.testing.assert_array_equal(alone.predictions, together.predictions[:, 1:2])
@@ -439,7 +441,9 @@ def test_the_mixin_makes_methods_that_survive_saving_and_copying(builder, tmp_pa
         assert isinstance(other, ks.ExplainMixin)
         assert type(other) is type(model)
         pd.testing.assert_frame_equal(other.explain(x).features, expected, rtol=1e-4)
-        pd.testing.assert_series_equal(other.measure(x).features, ks.measure(model, x).features, rtol=1e-4)
+        pd.testing.assert_series_equal(
+            other.measure(x).features, ks.measure(model, x, definition=STD).features, rtol=1e-4
+        )
 
 
 def test_the_mixin_survives_functional_builds_of_a_class_and_its_subclasses():

@@ -14,6 +14,8 @@ from keras import layers, ops
 
 import keras_sensitivity as ks
 
+STD = ks.Definition(scale="std")
+
 X = zoo.rows(40)
 PLAIN = {"jit_compile": False}
 
@@ -48,7 +50,7 @@ def watched(model, x=X, epochs=2, **options):
     """What a fit with the callback finds."""
     if not model.compiled:
         model.compile(keras.optimizers.SGD(0.0), loss=lambda y, output: 0.0 * ops.sum(output), jit_compile=False)
-    watch = ks.SensitivityCallback(x, **PLAIN, **options)
+    watch = ks.SensitivityCallback(x, **{"definition": STD} | PLAIN | options)
     model.fit(x, x[:, :1], epochs=epochs, callbacks=[watch], verbose=0)
     assert len(watch.history) == epochs
     return watch
@@ -113,7 +115,7 @@ def units_of(heads):
 def test_heads_of_every_structure(name):
     model, flat, heads = functional(name)
     assert [tensor.shape[-1] for tensor in flat(X)] == [*heads.values()]
-    check(ks.measure(model, X, **PLAIN), units_of(heads), lambda x: ops.concatenate(flat(x), axis=1))
+    check(ks.measure(model, X, definition=STD, **PLAIN), units_of(heads), lambda x: ops.concatenate(flat(x), axis=1))
     explanation = ks.explain(model, X, **PLAIN)
     assert list(explanation.units) == units_of(heads)
     np.testing.assert_allclose(explanation.predictions, np.concatenate(flat(X), axis=1), rtol=1e-4, atol=1e-5)
@@ -123,13 +125,13 @@ def test_heads_of_every_structure(name):
 def test_one_head_of_every_structure(name):
     model, flat, heads = functional(name)
     for index, (head, width) in enumerate(heads.items()):
-        importance = ks.measure(model, X, definition=ks.Definition(output=head), **PLAIN)
+        importance = ks.measure(model, X, definition=ks.Definition(scale="std", output=head), **PLAIN)
         check(importance, units_of({head: width}), lambda x, index=index: flat(x)[index])
     with pytest.raises(ValueError, match="The model has no output 'nothing'") as raised:
-        ks.measure(model, X, definition=ks.Definition(output="nothing"), **PLAIN)
+        ks.measure(model, X, definition=ks.Definition(scale="std", output="nothing"), **PLAIN)
     assert repr([*heads][-1]) in str(raised.value)
     last = sum(heads.values()) - 1
-    importance = ks.measure(model, X, definition=ks.Definition(output=last), **PLAIN)
+    importance = ks.measure(model, X, definition=ks.Definition(scale="std", output=last), **PLAIN)
     np.testing.assert_allclose(
         importance.features, expected(lambda x: ops.concatenate(flat(x), axis=1))[0][last], rtol=1e-3
     )
@@ -175,14 +177,14 @@ def both(model):
 @pytest.mark.parametrize("none", [None, {"d": None}, [None, None]], ids=["None", "in a dict", "in a list"])
 def test_none_among_the_outputs_is_left_out(none):
     model = subclassed(lambda m, x: {"a": m.one(x), "b": none, "c": m.two(x)})
-    check(ks.measure(model, X, **PLAIN), ["a/0", "a/1", "c"], both(model))
+    check(ks.measure(model, X, definition=STD, **PLAIN), ["a/0", "a/1", "c"], both(model))
     check(watched(model).importance, ["a/0", "a/1", "c"], both(model))
-    check(ks.measure(model, X, definition=ks.Definition(output="c"), **PLAIN), ["0"], model.two)
+    check(ks.measure(model, X, definition=ks.Definition(scale="std", output="c"), **PLAIN), ["0"], model.two)
 
 
 def test_none_in_a_list_is_left_out():
     model = subclassed(lambda m, x: [m.one(x), None, m.two(x)])
-    importance = ks.measure(model, X, **PLAIN)
+    importance = ks.measure(model, X, definition=STD, **PLAIN)
     check(importance, list(importance.by_output.index), both(model))
     assert len(set(importance.by_output.index)) == 3
 
@@ -204,7 +206,7 @@ def test_an_output_that_is_no_head_is_left_out_with_one_warning(name):
     units = ["a/0", "a/1", "c"]
 
     def measured():
-        check(ks.measure(model, X, batch_size=10, **PLAIN), units, both(model))
+        check(ks.measure(model, X, batch_size=10, definition=STD, **PLAIN), units, both(model))
 
     for use in (measured, lambda: watched(model)):
         told = user_warnings(use)
@@ -212,10 +214,10 @@ def test_an_output_that_is_no_head_is_left_out_with_one_warning(name):
         assert "'odd_one'" in told[0]
     assert list(watched(model).importance.by_output.index) == units
     for output in ("a", "c"):
-        definition = ks.Definition(output=output)
+        definition = ks.Definition(scale="std", output=output)
         assert user_warnings(lambda definition=definition: ks.measure(model, X, definition=definition, **PLAIN)) == []
     with pytest.raises(ValueError, match=r"odd_one(.|\n)*Expected(.|\n)*Received(.|\n)*To fix it"):
-        ks.measure(model, X, definition=ks.Definition(output="odd_one"), **PLAIN)
+        ks.measure(model, X, definition=ks.Definition(scale="std", output="odd_one"), **PLAIN)
 
 
 @pytest.mark.parametrize("name", NO_HEADS)
@@ -232,7 +234,9 @@ def test_a_label_beside_the_scores_of_a_functional_model():
     inputs = keras.Input((5,))
     scores = dense(3, "scores")(inputs)
     model = keras.Model(inputs, {"scores": scores, "label": ops.argmax(scores, axis=1)})
-    told = user_warnings(lambda: check(ks.measure(model, X, **PLAIN), ["0", "1", "2"], lambda x: model(x)["scores"]))
+    told = user_warnings(
+        lambda: check(ks.measure(model, X, definition=STD, **PLAIN), ["0", "1", "2"], lambda x: model(x)["scores"])
+    )
     assert len(told) == 1
     assert "'label'" in told[0]
 
@@ -276,16 +280,16 @@ def test_weights_without_an_axis(name):
     model = SCALARS[name]()
     assert any(weight.shape == () for weight in model.trainable_variables)
     units = [str(unit) for unit in range(model.output_shape[-1])]
-    check(ks.measure(model, X, **PLAIN), units, model)
+    check(ks.measure(model, X, definition=STD, **PLAIN), units, model)
     check(watched(model).importance, units, model)
 
 
 def test_a_network_in_float8():
     model = keras.Sequential([keras.Input((5,)), layers.Dense(4, "tanh"), layers.Dense(2)])
-    whole = ks.measure(model, X, **PLAIN)
+    whole = ks.measure(model, X, definition=STD, **PLAIN)
     model.quantize("float8")
     assert any(variable.shape == () for variable in model.variables if variable.path.endswith("scale"))
-    for importance in (ks.measure(model, X, **PLAIN), watched(model).importance):
+    for importance in (ks.measure(model, X, definition=STD, **PLAIN), watched(model).importance):
         np.testing.assert_allclose(importance.features, whole.features, rtol=0.1)
 
 
@@ -337,7 +341,7 @@ MIXED = {
 def test_rows_that_are_kept_apart_are_not_warned_of(name):
     build, x = APART[name]
     model = build()
-    assert user_warnings(lambda: ks.measure(model, x, batch_size=16, **PLAIN)) == []
+    assert user_warnings(lambda: ks.measure(model, x, batch_size=16, definition=STD, **PLAIN)) == []
     if name.startswith("batch"):
         assert user_warnings(lambda: watched(model, batch_size=16)) == []
 
@@ -346,8 +350,8 @@ def test_rows_that_are_kept_apart_are_not_warned_of(name):
 def test_rows_that_are_mixed_are_warned_of_once(name):
     model = keras.Sequential([keras.Input((5,)), layers.Dense(3, "tanh"), MIXED[name](), layers.Dense(2, "tanh")])
     for use in (
-        lambda: ks.measure(model, X, batch_size=16, **PLAIN),
-        lambda: ks.measure(model, X, batch_size=16, **PLAIN),  # traced already
+        lambda: ks.measure(model, X, batch_size=16, definition=STD, **PLAIN),
+        lambda: ks.measure(model, X, batch_size=16, definition=STD, **PLAIN),  # traced already
         lambda: watched(model),
         lambda: watched(model),
     ):
@@ -403,7 +407,7 @@ def test_batches_are_as_large_as_asked_for(use, num_rows, batch_size, traced):
 @pytest.mark.parametrize("mode", ["many-to-one", "auto", "static"])
 def test_the_noise_band_of_a_table_that_is_read_as_a_sequence(mode):
     model = keras.Sequential([keras.Input((5,)), ks.NoiseProbes(), layers.Dense(8, "tanh"), layers.Dense(1)])
-    definition = ks.Definition(mode=mode)
+    definition = ks.Definition(scale="std", mode=mode)
     importance = ks.measure(model, X, definition=definition, **PLAIN)
     watch = watched(model, definition=definition)
     assert len(importance.features) == (1 if mode == "many-to-one" else 5)
@@ -417,8 +421,10 @@ def test_the_noise_band_of_a_table_that_is_read_as_a_sequence(mode):
 def test_heads_of_different_types():
     inputs = keras.Input((5,))
     model = keras.Model(inputs, [dense(2, "one")(inputs), layers.Dense(1, dtype="float64", name="two")(inputs)])
-    importance = ks.measure(model, X, **PLAIN)
-    parts = [ks.measure(model, X, definition=ks.Definition(output=name), **PLAIN) for name in ("one", "two")]
+    importance = ks.measure(model, X, definition=STD, **PLAIN)
+    parts = [
+        ks.measure(model, X, definition=ks.Definition(scale="std", output=name), **PLAIN) for name in ("one", "two")
+    ]
     together = np.sqrt(sum((part.rms_by_output**2).sum(axis=0) for part in parts))
     np.testing.assert_allclose(importance.features, 100 * together / together.sum(), rtol=1e-4)
 
@@ -433,4 +439,4 @@ def test_a_model_that_returns_nothing_is_refused_in_words(output):
     model = Nothing()
     model.built = True
     with pytest.raises(ValueError, match=r"returns nothing that can be differentiated(.|\n)*To fix it"):
-        ks.measure(model, X, definition=ks.Definition(output=output), **PLAIN)
+        ks.measure(model, X, definition=ks.Definition(scale="std", output=output), **PLAIN)

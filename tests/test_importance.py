@@ -13,14 +13,20 @@ import zoo
 
 import keras_sensitivity as ks
 
+STD = ks.Definition(scale="std")
+
 
 @pytest.fixture
 def importance():
-    return ks.measure(zoo.build("softmax classifier"), zoo.rows(), groups={"pair": ["x1", "x3"]})
+    return ks.measure(zoo.build("softmax classifier"), zoo.rows(), groups={"pair": ["x1", "x3"]}, definition=STD)
 
 
 def test_saved_and_loaded_it_is_the_same(importance, tmp_path):
-    for definition in (ks.Definition(), ks.PAPER, ks.Definition(output=1, scale=np.arange(5.0), logits=True)):
+    for definition in (
+        ks.Definition(scale="std"),
+        ks.PAPER,
+        ks.Definition(output=1, scale=np.arange(5.0), logits=True),
+    ):
         measured = ks.measure(zoo.build("softmax classifier"), zoo.rows(), definition=definition)
         measured.save(tmp_path / "any name")
         loaded = ks.Importance.load(tmp_path / "any name")
@@ -75,7 +81,7 @@ MERGED = {
     "groups, logits": (
         lambda: zoo.build("softmax classifier"),
         lambda: zoo.rows(90),
-        {"groups": {"pair": ["x1", "x3"]}, "definition": ks.Definition(logits=True)},
+        {"groups": {"pair": ["x1", "x3"]}, "definition": ks.Definition(scale="std", logits=True)},
     ),
     "the paper's": (lambda: zoo.build("20 units"), lambda: zoo.rows(90), {"definition": ks.PAPER}),
     "many-to-many, masked": (
@@ -95,6 +101,7 @@ MERGED = {
 def test_parts_merge_to_the_whole(name):
     build, rows, options = MERGED[name]
     model, x = build(), rows()
+    options = {"definition": STD} | options
     whole = ks.measure(model, x, **options)
     third = len(x) // 3
     a, b, c = (ks.measure(model, part, **options) for part in np.split(x, [third, third + 7]))
@@ -114,9 +121,12 @@ def test_parts_merge_to_the_whole(name):
 def test_weights_merge_too():
     model, x = zoo.build("relu, 3 units"), zoo.rows(60)
     weights = np.linspace(0.5, 2.0, 60)
-    parts = [ks.measure(model, iter([(x[part], None, weights[part])])) for part in (slice(25), slice(25, None))]
+    parts = [
+        ks.measure(model, iter([(x[part], None, weights[part])]), definition=STD)
+        for part in (slice(25), slice(25, None))
+    ]
     pd.testing.assert_frame_equal(
-        parts[0].merge(parts[1]).table, ks.measure(model, iter([(x, None, weights)])).table, rtol=1e-4
+        parts[0].merge(parts[1]).table, ks.measure(model, iter([(x, None, weights)]), definition=STD).table, rtol=1e-4
     )
 
 
@@ -124,14 +134,22 @@ def test_weights_merge_too():
     ("other", "what"),
     [
         (lambda: ks.measure(zoo.build("softmax classifier"), zoo.rows(), definition=ks.PAPER), "definition"),
-        (lambda: ks.measure(zoo.build("tanh regression"), zoo.rows()), "units"),
-        (lambda: ks.measure(zoo.build("softmax classifier"), zoo.rows(), feature_names=list("abcde")), "features"),
-        (lambda: ks.measure(zoo.build("softmax classifier"), zoo.rows(), groups={"g": ["x0", "x1"]}), "features"),
+        (lambda: ks.measure(zoo.build("tanh regression"), zoo.rows(), definition=STD), "units"),
+        (
+            lambda: ks.measure(
+                zoo.build("softmax classifier"), zoo.rows(), feature_names=list("abcde"), definition=STD
+            ),
+            "features",
+        ),
+        (
+            lambda: ks.measure(zoo.build("softmax classifier"), zoo.rows(), groups={"g": ["x0", "x1"]}, definition=STD),
+            "features",
+        ),
     ],
 )
 def test_what_was_not_measured_alike_is_not_merged(other, what):
     with pytest.raises(ValueError, match=f"cannot be merged: they differ in .*{what}") as raised:
-        ks.measure(zoo.build("softmax classifier"), zoo.rows()).merge(other())
+        ks.measure(zoo.build("softmax classifier"), zoo.rows(), definition=STD).merge(other())
     assert "To fix it: measure both" in str(raised.value)
 
 

@@ -12,6 +12,8 @@ import zoo
 
 import keras_sensitivity as ks
 
+STD = ks.Definition(scale="std")
+
 WEIGHTS = np.array([[3.0, 0.1], [-2.0, 1.0], [0.5, -4.0], [0.0, 0.2], [1.0, 1.0]])
 
 
@@ -26,7 +28,7 @@ def linear_model(weights):
 
 
 @pytest.mark.parametrize("units", [1, 2])
-@pytest.mark.parametrize("definition", [ks.Definition(), ks.PAPER], ids=["std", "paper"])
+@pytest.mark.parametrize("definition", [ks.Definition(scale="std"), ks.PAPER], ids=["std", "paper"])
 def test_linear_model(units, definition):
     weights, x = WEIGHTS[:, :units], zoo.rows(2000)
     importance = ks.measure(linear_model(weights), x, definition=definition)
@@ -39,7 +41,7 @@ def test_linear_model(units, definition):
     assert list(importance.by_output.index) == [str(unit) for unit in range(units)]
 
 
-@pytest.mark.parametrize("definition", [ks.Definition(), ks.PAPER], ids=["std", "paper"])
+@pytest.mark.parametrize("definition", [ks.Definition(scale="std"), ks.PAPER], ids=["std", "paper"])
 def test_300_000_rows_near_1e4(rng, definition):
     x = (1e4 + rng.normal(size=(300_000, 5)) * [1, 2, 3, 4, 5]).astype("float32")
     naive = np.sqrt(np.maximum((x**2).mean(0) - x.mean(0) ** 2, 0))
@@ -58,7 +60,7 @@ def test_scale_by_hand():
 
 def test_groups_are_roots_of_sums_of_squares():
     x = zoo.rows()
-    importance = ks.measure(linear_model(WEIGHTS[:, :1]), x, groups={"pair": ["x1", "x3"]})
+    importance = ks.measure(linear_model(WEIGHTS[:, :1]), x, groups={"pair": ["x1", "x3"]}, definition=STD)
     single = np.abs(WEIGHTS[:, 0]) * x.astype("float64").std(axis=0)
     expected = np.array([single[0], np.hypot(single[1], single[3]), single[2], single[4]])
     assert list(importance.features.index) == ["x0", "pair", "x2", "x4"]
@@ -72,7 +74,7 @@ def test_groups_are_roots_of_sums_of_squares():
 
 
 @pytest.mark.parametrize("name", zoo.ZOO)
-@pytest.mark.parametrize("definition", [ks.Definition(), ks.PAPER], ids=["std", "paper"])
+@pytest.mark.parametrize("definition", [ks.Definition(scale="std"), ks.PAPER], ids=["std", "paper"])
 def test_equals_brute_force_in_float64(name, definition):
     model, x = zoo.build(name), zoo.rows()
     g = oracle.jacobian(zoo.build(name, policy="float64", like=model), x)
@@ -91,7 +93,7 @@ def test_table_equals_brute_force():
     model, x = zoo.build("tanh regression"), zoo.rows()
     g = oracle.jacobian(zoo.build("tanh regression", policy="float64", like=model), x)[:, 0]
     scaled = g * x.astype("float64").std(axis=0)
-    table = ks.measure(model, x).table
+    table = ks.measure(model, x, definition=STD).table
     np.testing.assert_allclose(table["rms"], np.sqrt((scaled**2).mean(axis=0)), rtol=1e-5)
     np.testing.assert_allclose(table["mean"], scaled.mean(axis=0), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(table["std"], scaled.std(axis=0), rtol=1e-4)
@@ -102,8 +104,8 @@ def test_table_equals_brute_force():
 
 def test_a_single_unit():
     model, x = zoo.build("softmax classifier"), zoo.rows()
-    every = ks.measure(model, x)
-    one = ks.measure(model, x, definition=ks.Definition(output=2))
+    every = ks.measure(model, x, definition=STD)
+    one = ks.measure(model, x, definition=ks.Definition(scale="std", output=2))
     np.testing.assert_allclose(one.features, every.by_output.loc["2"], rtol=1e-6)
     assert list(one.by_output.index) == ["2"]
 
@@ -112,16 +114,16 @@ def test_a_head_by_name():
     inputs = keras.Input((5,))
     heads = {"price": keras.layers.Dense(1)(inputs), "kind": keras.layers.Dense(2, "softmax")(inputs)}
     model, x = keras.Model(inputs, heads), zoo.rows()
-    every = ks.measure(model, x)
+    every = ks.measure(model, x, definition=STD)
     assert sorted(every.by_output.index) == ["kind/0", "kind/1", "price"]
-    kind = ks.measure(model, x, definition=ks.Definition(output="kind"))
+    kind = ks.measure(model, x, definition=ks.Definition(scale="std", output="kind"))
     np.testing.assert_allclose(kind.by_output.loc["1"], every.by_output.loc["kind/1"], rtol=1e-6)
 
 
 def test_sum_of_softmax_units_is_never_differentiated():
     # The probabilities sum to 1: the derivative of their sum is 0, and every feature would look dead.
     model, x = zoo.build("softmax classifier"), zoo.rows()
-    table = ks.measure(model, x).table
+    table = ks.measure(model, x, definition=STD).table
     assert (table["rms"] > 1e-2).all()
 
 
@@ -148,19 +150,21 @@ def ends(kind):
 @pytest.mark.parametrize("kind", ["dense softmax", "dense sigmoid", "activation layer", "softmax layer", "nested"])
 def test_logits_are_what_goes_into_the_last_activation(kind):
     model, x = ends(kind), zoo.rows()
-    found = ks.measure(model, x, definition=ks.Definition(logits=True))
+    found = ks.measure(model, x, definition=ks.Definition(scale="std", logits=True))
     weights = model.get_weights()
     bare = keras.Sequential([keras.Input((5,)), keras.layers.Dense(6, "tanh"), keras.layers.Dense(weights[2].shape[1])])
     bare.set_weights(weights)
-    np.testing.assert_allclose(found.by_output, ks.measure(bare, x).by_output, rtol=1e-5)
-    assert np.abs(found.features - ks.measure(model, x).features).max() > 0.1  # the probabilities' differ
+    np.testing.assert_allclose(found.by_output, ks.measure(bare, x, definition=STD).by_output, rtol=1e-5)
+    assert (
+        np.abs(found.features - ks.measure(model, x, definition=STD).features).max() > 0.1
+    )  # the probabilities' differ
     model_again = [layer for layer in model._flatten_layers() if hasattr(layer, "activation")]
     assert all("recording" not in repr(layer.activation) for layer in model_again)  # given back
 
 
 def test_no_logits_to_find():
     with pytest.raises(ValueError, match="no final softmax or sigmoid"):
-        ks.measure(zoo.build("tanh regression"), zoo.rows(), definition=ks.Definition(logits=True))
+        ks.measure(zoo.build("tanh regression"), zoo.rows(), definition=ks.Definition(scale="std", logits=True))
 
 
 def test_saturation_is_warned_of_and_logits_see_through_it():
@@ -168,9 +172,9 @@ def test_saturation_is_warned_of_and_logits_see_through_it():
     model = zoo.build("sigmoid classifier", like=calm)
     model.layers[-1].set_weights([200 * w for w in model.layers[-1].get_weights()])
     with pytest.warns(UserWarning, match=r"rows have derivatives that are all exactly 0.*logits=True"):
-        ks.measure(model, x)
-    saturated = ks.measure(model, x, definition=ks.Definition(logits=True))
-    unsaturated = ks.measure(calm, x, definition=ks.Definition(logits=True))
+        ks.measure(model, x, definition=STD)
+    saturated = ks.measure(model, x, definition=ks.Definition(scale="std", logits=True))
+    unsaturated = ks.measure(calm, x, definition=ks.Definition(scale="std", logits=True))
     np.testing.assert_allclose(saturated.features, unsaturated.features, rtol=1e-5)  # 200 times as large, same shares
 
 
@@ -178,7 +182,7 @@ def test_all_derivatives_zero_gives_zeros_and_a_warning():
     model = zoo.build("tanh regression")
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])
     with pytest.warns(UserWarning, match="Every derivative is exactly 0") as warned:
-        importance = ks.measure(model, zoo.rows())
+        importance = ks.measure(model, zoo.rows(), definition=STD)
     assert importance.features.tolist() == [0] * 5
     assert warned[0].filename == __file__  # it points at the user's line
     assert importance.table["standard_error"].tolist() == [0] * 5
@@ -188,7 +192,7 @@ def test_all_derivatives_zero_gives_zeros_and_a_warning():
 def test_a_single_row_has_no_standard_deviation():
     model, x = zoo.build("tanh regression"), zoo.rows()[:1]
     with pytest.warns(UserWarning, match="Every column of x is constant in the measured rows"):
-        assert ks.measure(model, x).features.tolist() == [0] * 5
+        assert ks.measure(model, x, definition=STD).features.tolist() == [0] * 5
     assert ks.measure(model, x, definition=ks.PAPER).features.sum() == pytest.approx(100)
 
 
@@ -213,13 +217,15 @@ def test_other_float_types(policy):
     other = zoo.build("softmax classifier", policy=policy, like=model)
     rtol = {"mixed_bfloat16": 0.05, "float64": 1e-5, "float16": 0.02}[policy]
     np.testing.assert_allclose(
-        ks.measure(other, zoo.rows()).features, ks.measure(model, zoo.rows()).features, rtol=rtol
+        ks.measure(other, zoo.rows(), definition=STD).features,
+        ks.measure(model, zoo.rows(), definition=STD).features,
+        rtol=rtol,
     )
 
 
 def test_wide_input_has_standard_errors_too(rng):
     model = keras.Sequential([keras.Input((200,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
-    importance = ks.measure(model, rng.normal(size=(500, 200)))
+    importance = ks.measure(model, rng.normal(size=(500, 200)), definition=STD)
     assert (importance.table["standard_error"] > 0).all()
 
 
@@ -238,11 +244,11 @@ def test_a_second_measurement_does_not_trace_again():
     model, x = Counting(), zoo.rows()
     model(x)
     calls.clear()
-    first = ks.measure(model, x)
+    first = ks.measure(model, x, definition=STD)
     assert len(calls) == 1
     model.compile("sgd", "mse")
     model.out.kernel.assign(model.out.kernel * np.array([[9.0], [1], [1], [1], [1]]))
-    second = ks.measure(model, x)
+    second = ks.measure(model, x, definition=STD)
     assert len(calls) == 1
     assert np.abs(first.features - second.features).max() > 1e-3  # and yet the new weights are seen
     model.out.activation = keras.activations.linear
@@ -254,7 +260,7 @@ def test_a_second_measurement_does_not_trace_again():
 
 def test_a_measured_model_can_be_freed():
     model = zoo.build("softmax classifier")
-    ks.measure(model, zoo.rows())
+    ks.measure(model, zoo.rows(), definition=STD)
     reference = weakref.ref(model)
     del model
     gc.collect()
@@ -264,9 +270,9 @@ def test_a_measured_model_can_be_freed():
 def test_names_come_from_the_columns():
     frame = pd.DataFrame(zoo.rows(), columns=["a", "b", "c", "d", 5])
     model = zoo.build("tanh regression")
-    assert list(ks.measure(model, frame).features.index) == ["a", "b", "c", "d", "5"]
-    assert list(ks.measure(model, frame.to_numpy()).features.index) == ["x0", "x1", "x2", "x3", "x4"]
-    assert list(ks.measure(model, frame, feature_names=list("vwxyz")).features.index) == list("vwxyz")
+    assert list(ks.measure(model, frame, definition=STD).features.index) == ["a", "b", "c", "d", "5"]
+    assert list(ks.measure(model, frame.to_numpy(), definition=STD).features.index) == ["x0", "x1", "x2", "x3", "x4"]
+    assert list(ks.measure(model, frame, feature_names=list("vwxyz"), definition=STD).features.index) == list("vwxyz")
 
 
 @pytest.mark.parametrize("kind", ["float64", "int64", "bool", "tensor", "list", "nullable", "mixed"])
@@ -285,26 +291,28 @@ def test_kinds_of_tables_agree(rng, kind):
     }[kind]
     model = zoo.build("tanh regression")
     pd.testing.assert_series_equal(
-        ks.measure(model, table).features, ks.measure(model, x.astype("float32")).features, rtol=1e-6
+        ks.measure(model, table, definition=STD).features,
+        ks.measure(model, x.astype("float32"), definition=STD).features,
+        rtol=1e-6,
     )
 
 
 def test_num_samples_is_a_fixed_random_subset():
     model, x = zoo.build("relu, 3 units"), zoo.rows(1000)
-    first, second = (ks.measure(model, x, num_samples=100) for _ in range(2))
+    first, second = (ks.measure(model, x, num_samples=100, definition=STD) for _ in range(2))
     assert first.num_samples == 100
     pd.testing.assert_series_equal(first.features, second.features)
-    head = ks.measure(model, x[:100])
+    head = ks.measure(model, x[:100], definition=STD)
     assert not np.allclose(first.features, head.features, rtol=1e-3)  # random, not the first rows
 
 
 @pytest.mark.xla
 def test_progress_bar_and_compiler_are_printed(capsys):
-    ks.measure(zoo.build("linear"), zoo.rows(), batch_size=100, verbose=1)
+    ks.measure(zoo.build("linear"), zoo.rows(), batch_size=100, verbose=1, definition=STD)
     printed = capsys.readouterr().out
     assert "300 rows, 5 features, 1 output unit(s), batches of 100; XLA: every layer supports it." in printed
     assert "3/3" in printed
-    ks.measure(zoo.build("linear"), zoo.rows())
+    ks.measure(zoo.build("linear"), zoo.rows(), definition=STD)
     assert capsys.readouterr().out == ""
 
 
@@ -314,7 +322,7 @@ def test_convolutions_take_the_plain_graph_on_a_cpu(capsys):
     model = keras.Sequential(
         [keras.Input((5,)), layers.Reshape((5, 1)), layers.Conv1D(2, 2), layers.Flatten(), layers.Dense(1)]
     )
-    ks.measure(model, zoo.rows(), verbose=1)
+    ks.measure(model, zoo.rows(), verbose=1, definition=STD)
     assert "plain graph: the convolution 'conv1d" in capsys.readouterr().out
 
 
@@ -334,7 +342,7 @@ def test_what_xla_cannot_compile_falls_back_with_one_warning():
     inputs = keras.Input((5,))
     model, x = keras.Model(inputs, keras.layers.Dense(1)(Opaque()(inputs))), zoo.rows()
     with pytest.warns(UserWarning, match="XLA failed.*plain graph is used"):
-        importance = ks.measure(model, x)
+        importance = ks.measure(model, x, definition=STD)
     weights = np.abs(model.layers[-1].get_weights()[0][:, 0]) * x.std(axis=0)
     np.testing.assert_allclose(importance.features, 100 * weights / weights.sum(), rtol=1e-5)
 

@@ -13,7 +13,7 @@ from keras_sensitivity.bins import SLOTS, Bins
 from keras_sensitivity.moments import Means, Moments
 from keras_sensitivity.networks.network import Entries
 
-# --- the number, against closed forms -----------------------------------------------------------------------------------
+# --- the number, against closed forms -------------------------------------------------------------------------------
 
 # Functions of x and of a second column, which they add; and F(x), worked out by hand from the derivative in x.
 PATHS = {
@@ -21,7 +21,7 @@ PATHS = {
     "log": (ops.log1p, lambda rng, n: np.exp(2 * rng.normal(size=n)), np.log1p),
     "square": (lambda x: x**2, lambda rng, n: rng.uniform(-1, 1, n), lambda x: x * np.abs(x)),
     "heavy": (ops.tanh, lambda rng, n: rng.standard_t(2, size=n), np.tanh),
-    "step": (lambda x: ops.sigmoid(30 * (x - 1)), lambda rng, n: rng.normal(size=n), lambda x: 1 / (1 + np.exp(30 - 30 * x))),
+    "step": (lambda x: ops.tanh(15 * (x - 1)), lambda rng, n: rng.normal(size=n), lambda x: np.tanh(15 * (x - 1))),
     "line": (lambda x: 3 * x, lambda rng, n: np.exp(3 * rng.normal(size=n)), lambda x: 3 * x),
 }  # fmt: skip
 
@@ -29,7 +29,7 @@ PATHS = {
 @pytest.mark.parametrize("name", PATHS)
 def test_the_path_is_the_integral_of_the_sensitivity(name, rng):
     function, draw, path = PATHS[name]
-    x = np.column_stack([draw(rng, 4000), rng.normal(size=4000)])
+    x = np.column_stack([draw(rng, 20_000), rng.normal(size=20_000)])
     found = measured(network(lambda x, z: function(x) + z, 2), x).features
     np.testing.assert_allclose(found, share([path(x[:, 0]).std(), x[:, 1].std()]), atol=1.5)
 
@@ -74,7 +74,7 @@ def test_the_mean_and_the_deviation_are_scaled_alike(rng):
     np.testing.assert_allclose(found["rms"] ** 2, found["mean"] ** 2 + found["std"] ** 2, rtol=1e-6)
 
 
-# --- laws ---------------------------------------------------------------------------------------------------------------
+# --- laws -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_with_a_background_parts_merge_to_the_whole(model, rng):
 def test_without_one_parts_of_other_bins_merge_nearly(model, rng):
     x = table(rng, 3000)
     whole, parts = measured(model, x), [measured(model, x[:1500]), measured(model, x[1500:])]
-    np.testing.assert_allclose(parts[0].merge(parts[1]).features, whole.features, atol=0.5)
+    np.testing.assert_allclose(parts[0].merge(parts[1]).features, whole.features, atol=1.0)
 
 
 def test_of_a_linear_network_any_parts_merge_to_the_whole(rng):
@@ -160,10 +160,11 @@ def test_segments_compare_with_a_common_background(rng):
     model = network(lambda a, b, c: ops.relu(c) * 0 + ops.where(c > 0, a, 2 * b), 3)
     high = measured(model, x[x[:, 2] > 0], background=x).features
     low = measured(model, x[x[:, 2] < 0], background=x).features
-    assert high["x0"] > 99 and low["x1"] > 99
+    assert high["x0"] > 99
+    assert low["x1"] > 99
 
 
-# --- kinds of networks -----------------------------------------------------------------------------------------------------
+# --- kinds of networks ----------------------------------------------------------------------------------------------
 
 
 def test_a_unit_alone_is_measured_as_among_others(model, rng):
@@ -245,7 +246,7 @@ def test_saved_and_loaded_it_is_the_same(model, rng, tmp_path):
     pd.testing.assert_frame_equal(found.variance, loaded.variance)
 
 
-# --- bins and formula ---------------------------------------------------------------------------------------------------
+# --- bins and formula -----------------------------------------------------------------------------------------------
 
 SAMPLES = {
     "normal": lambda rng: rng.normal(size=5000),

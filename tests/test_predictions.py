@@ -17,11 +17,13 @@ from keras import layers, ops
 
 import keras_sensitivity as ks
 
+STD = ks.Definition(scale="std")
+
 
 @pytest.mark.parametrize("name", zoo.ZOO)
 def test_of_every_model_of_the_zoo(name):
     model, x = zoo.build(name), zoo.rows(50)
-    units = ks.measure(model, x, jit_compile=False).by_output.index
+    units = ks.measure(model, x, jit_compile=False, definition=STD).by_output.index
     predictions.assert_equal(ks.explain(model, x, jit_compile=False, batch_size=16), predictions.of(model, x), units)
 
 
@@ -71,7 +73,7 @@ LOGITS = {
 def test_logits_are_what_goes_into_the_final_activation(name):
     model, without = LOGITS[name](True), LOGITS[name](None)
     without.set_weights(model.get_weights())
-    x, options = zoo.rows(50), {"definition": ks.Definition(logits=True), "jit_compile": False}
+    x, options = zoo.rows(50), {"definition": ks.Definition(scale="std", logits=True), "jit_compile": False}
     expected = predictions.of(without, x)
     assert max(np.abs(column - predictions.of(model, x)[unit]).max() for unit, column in expected.items()) > 0.1
     predictions.assert_equal(ks.explain(model, x, **options), expected, ks.measure(model, x, **options).by_output.index)
@@ -183,9 +185,9 @@ def test_integers_are_as_important_as_the_floats_that_they_become(name, way):
     inputs = keras.Input(floats.shape[1:])
     other = keras.Model(inputs, net(inputs))
     np.testing.assert_allclose(model(row.x), other(floats), rtol=1e-4, atol=1e-5)
-    expected = ks.measure(other, floats, jit_compile=False).features.to_numpy()
+    expected = ks.measure(other, floats, jit_compile=False, definition=STD).features.to_numpy()
     assert np.ptp(expected) > 1
-    found = ks.measure(model, row.x, jit_compile=False).features.to_numpy()
+    found = ks.measure(model, row.x, jit_compile=False, definition=STD).features.to_numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-3)
     local = ks.explain(model, row.x, jit_compile=False).features.to_numpy()
     np.testing.assert_allclose(local, ks.explain(other, floats, jit_compile=False).features, rtol=1e-2, atol=1e-2)
@@ -196,7 +198,7 @@ def test_bytes_into_a_rescaling_and_integers_into_a_dense_layer():
     rescaled = keras.Sequential([keras.Input((2, 2, 1), dtype="uint8"), *stack])
     dense = keras.Sequential([keras.Input((3,), dtype="int32"), layers.Dense(4, "tanh"), layers.Dense(2)])
     for model, x in ((rescaled, BYTES), (dense, numbers(3, "int32"))):
-        units = ks.measure(model, x, jit_compile=False).by_output.index
+        units = ks.measure(model, x, jit_compile=False, definition=STD).by_output.index
         predictions.assert_equal(ks.explain(model, x, jit_compile=False), predictions.of(model, x), units)
 
 
@@ -238,7 +240,7 @@ def test_each_input_of_integers_is_tried_by_itself():
     x = {"a": numbers(9, "int32", 2), "c": numbers(9, "int32", 1)}
     model = OneOfTwo()
     model(x)
-    importance = ks.measure(model, x, exclude=["c"], jit_compile=False)
+    importance = ks.measure(model, x, exclude=["c"], jit_compile=False, definition=STD)
     weights = np.abs(model.out.kernel.numpy()[:2, 0]) * x["a"].std(axis=0)
     assert list(importance.features.index) == ["a/0", "a/1"]
     np.testing.assert_allclose(importance.features, 100 * weights / weights.sum(), rtol=1e-4)

@@ -11,6 +11,8 @@ import zoo
 
 import keras_sensitivity as ks
 
+STD = ks.Definition(scale="std")
+
 L = keras.layers
 
 
@@ -212,7 +214,7 @@ def test_probes_of_a_table_equal_brute_force(rng, jit_compile):
     model, x = probed_table(), rng.normal(size=(200, 5)).astype("float32")
     found = brute_force(model, x)
     features = found[:5] / 2 * x.std(axis=0)  # the derivative through the Normalization, in standard deviations
-    for definition in (ks.Definition(), ks.PAPER):
+    for definition in (ks.Definition(scale="std"), ks.PAPER):
         measured = ks.measure(model, x, definition=definition, batch_size=64, jit_compile=jit_compile)
         np.testing.assert_allclose(measured.probes, 100 * found[5:] / features.sum(), rtol=1e-4)
         np.testing.assert_allclose(measured.usage, 100 * features / features.sum(), rtol=1e-4)
@@ -234,7 +236,7 @@ def test_probes_of_a_sequence_equal_brute_force(rng, return_sequences, padded):
     found = brute_force(model, x, mask)
     valid = np.ones((60, 7), bool) if mask is None else mask
     features = found[:3] * x[valid].std(axis=0)
-    measured = ks.measure(model, x, batch_size=25)
+    measured = ks.measure(model, x, batch_size=25, definition=STD)
     np.testing.assert_allclose(measured.probes, 100 * found[3:] / features.sum(), rtol=1e-3)
     np.testing.assert_allclose(measured.usage, 100 * features / features.sum(), rtol=1e-3)
 
@@ -245,7 +247,7 @@ def test_probes_beside_embedded_codes_and_in_nested_models(rng):
     joined = L.Concatenate()([L.Flatten()(L.Embedding(5, 2)(word)), tower(table), ks.NoiseProbes(2)(table)])
     model = keras.Model({"word": word, "table": table}, L.Dense(1)(joined))
     x = {"word": rng.integers(0, 5, size=(90, 1)), "table": rng.normal(size=(90, 3)).astype("float32")}
-    measured = ks.measure(model, x)
+    measured = ks.measure(model, x, definition=STD)
     assert measured.features.index.tolist() == ["table/0", "table/1", "table/2", "word"]
     assert len(measured.probes) == 5
     kernel = np.asarray(model.layers[-1].kernel)  # rows of the word, of the tower, of the table, of the outer probes
@@ -263,11 +265,13 @@ def test_probes_beside_embedded_codes_and_in_nested_models(rng):
 def test_a_network_that_does_not_read_the_noise_has_none(rng):
     inputs = keras.Input((3,))
     unread = ks.NoiseProbes()(inputs)[:, :3]
-    assert ks.measure(keras.Model(inputs, L.Dense(1)(unread)), rng.normal(size=(20, 3))).noise_level == 0
+    assert (
+        ks.measure(keras.Model(inputs, L.Dense(1)(unread)), rng.normal(size=(20, 3)), definition=STD).noise_level == 0
+    )
 
 
 def test_importances_with_probes_are_kept(rng, tmp_path):
-    measured = ks.measure(probed_table(), rng.normal(size=(50, 5)))
+    measured = ks.measure(probed_table(), rng.normal(size=(50, 5)), definition=STD)
     measured.save(tmp_path / "importance.npz")
     loaded = ks.Importance.load(tmp_path / "importance.npz")
     assert loaded.noise_band == measured.noise_band
@@ -283,7 +287,9 @@ def test_half_precision(rng):
     full = probed_table()
     full.set_weights(model.get_weights())
     x = rng.normal(size=(100, 5)).astype("float32")
-    np.testing.assert_allclose(ks.measure(model, x).probes, ks.measure(full, x).probes, rtol=0.05)
+    np.testing.assert_allclose(
+        ks.measure(model, x, definition=STD).probes, ks.measure(full, x, definition=STD).probes, rtol=0.05
+    )
 
 
 @pytest.mark.parametrize("kind", ["float32", "mixed_float16"])
@@ -295,16 +301,16 @@ def test_refuses_probes_behind_weights(first, kind):
     finally:
         keras.config.set_dtype_policy("float32")
     with pytest.raises(ValueError, match="behind weights that are trained"):
-        ks.measure(model, np.eye(3))
+        ks.measure(model, np.eye(3), definition=STD)
 
 
 def test_warns_of_rows_that_noise_tells_apart(rng):
     model = keras.Sequential([keras.Input((3,)), ks.NoiseProbes(), L.Dense(1)])
     with pytest.warns(UserWarning, match="only about .* differ"):
-        ks.measure(model, rng.integers(0, 2, size=(500, 3)))
-    assert ks.measure(model, rng.normal(size=(500, 3))).num_noise_values > 100
+        ks.measure(model, rng.integers(0, 2, size=(500, 3)), definition=STD)
+    assert ks.measure(model, rng.normal(size=(500, 3)), definition=STD).num_noise_values > 100
 
 
 def test_without_probes_there_is_no_noise():
-    measured = ks.measure(zoo.build("tanh regression"), zoo.rows())
+    measured = ks.measure(zoo.build("tanh regression"), zoo.rows(), definition=STD)
     assert measured.probes is measured.noise_level is measured.noise_band is None

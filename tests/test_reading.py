@@ -12,6 +12,8 @@ import zoo
 
 import keras_sensitivity as ks
 
+STD = ks.Definition(scale="std")
+
 SIZE, COUNT = 5, 6
 X = zoo.rows(SIZE * COUNT)
 Y = X[:, :1]
@@ -71,24 +73,27 @@ def same(one, other):
 @pytest.mark.parametrize("kind", STREAMS)
 def test_measure_reads_each_batch_once(kind, batch_size, model):
     read = []
-    importance = ks.measure(model, STREAMS[kind](read), batch_size=batch_size, **PLAIN)
+    importance = ks.measure(model, STREAMS[kind](read), batch_size=batch_size, definition=STD, **PLAIN)
     assert read == [*range(COUNT)]
-    same(importance, ks.measure(model, X, **PLAIN))
+    same(importance, ks.measure(model, X, definition=STD, **PLAIN))
 
 
 @pytest.mark.parametrize("num_samples", [1, 5, 12, 30, 100])
 @pytest.mark.parametrize("kind", STREAMS)
 def test_measure_reads_no_more_batches_than_it_needs(kind, num_samples, model):
     read = []
-    importance = ks.measure(model, STREAMS[kind](read), num_samples=num_samples, **PLAIN)
+    importance = ks.measure(model, STREAMS[kind](read), num_samples=num_samples, definition=STD, **PLAIN)
     assert read == [*range(min(-(-num_samples // SIZE), COUNT))]
-    same(importance, ks.measure(model, X[:num_samples], **PLAIN))
+    same(importance, ks.measure(model, X[:num_samples], definition=STD, **PLAIN))
 
 
 def test_the_rest_of_a_generator_is_left(model):
     stream = generator([])
-    same(ks.measure(model, stream, num_samples=10, **PLAIN), ks.measure(model, X[:10], **PLAIN))
-    same(ks.measure(model, stream, **PLAIN), ks.measure(model, X[10:], **PLAIN))
+    same(
+        ks.measure(model, stream, num_samples=10, definition=STD, **PLAIN),
+        ks.measure(model, X[:10], definition=STD, **PLAIN),
+    )
+    same(ks.measure(model, stream, definition=STD, **PLAIN), ks.measure(model, X[10:], definition=STD, **PLAIN))
 
 
 @pytest.mark.parametrize("scale", ["std", None])
@@ -125,7 +130,7 @@ def test_each_look_of_a_fit_reads_its_stream_once(kind, model):
     fit(model, watch, counter, epochs=3)
     assert counts[0] == 1  # which the first look gets
     assert np.diff(counts).tolist() == [COUNT - 1, COUNT, COUNT]
-    same(watch.importance, ks.measure(model, X, **PLAIN))
+    same(watch.importance, ks.measure(model, X, definition=STD, **PLAIN))
 
 
 @pytest.mark.parametrize("kind", STREAMS)
@@ -135,7 +140,7 @@ def test_a_number_of_samples_is_read_once_for_all_fits(kind, model):
     for _ in range(2):
         fit(model, watch, epochs=2)
     assert read == [0, 1, 2]
-    same(watch.importance, ks.measure(model, X[:12], **PLAIN))
+    same(watch.importance, ks.measure(model, X[:12], definition=STD, **PLAIN))
 
 
 @pytest.mark.parametrize("num_samples", [12, 4096])
@@ -189,13 +194,13 @@ def test_a_generator_for_the_callback_alone_works(model):
     batches = (batch for batch in itertools.repeat((X[:10], np.repeat(Y[:10], 3, axis=1))))
     fit(model, watch, epochs=2, x=batches, y=None, steps_per_epoch=2)
     assert read == [*range(COUNT)]
-    same(watch.importance, ks.measure(model, X, **PLAIN))
+    same(watch.importance, ks.measure(model, X, definition=STD, **PLAIN))
 
 
 def test_columns_that_change_places_are_refused(model):
     frames = [pd.DataFrame(X[:10], columns=list("abcde")), pd.DataFrame(X[:10], columns=list("acbde"))]
     with pytest.raises(ValueError, match=r"Batch 1 of x .from 0. has other columns"):
-        ks.measure(model, iter(frames), **PLAIN)
+        ks.measure(model, iter(frames), definition=STD, **PLAIN)
 
 
 class Unlengthy(keras.utils.PyDataset):
@@ -213,7 +218,7 @@ class Unlengthy(keras.utils.PyDataset):
 )
 def test_streams_that_cannot_be_read_are_refused_in_words(stream, model):
     with pytest.raises((RuntimeError, ValueError), match="To fix it: "):
-        ks.measure(model, stream(), **PLAIN)
+        ks.measure(model, stream(), definition=STD, **PLAIN)
 
 
 def test_a_second_fit_has_the_names_and_weights_of_the_first(model):
@@ -224,7 +229,7 @@ def test_a_second_fit_has_the_names_and_weights_of_the_first(model):
     fit(model, watch)
     first = watch.importance
     assert list(first.features.index) == list("abcde")
-    assert not np.allclose(first.features, ks.measure(model, X, **PLAIN).features, rtol=1e-3)
+    assert not np.allclose(first.features, ks.measure(model, X, definition=STD, **PLAIN).features, rtol=1e-3)
     fit(model, watch)
     assert watch.importance is not first
     same(watch.importance, first)

@@ -14,6 +14,8 @@ from keras import layers
 
 import keras_sensitivity as ks
 
+STD = ks.Definition(scale="std")
+
 X = zoo.rows(60)
 WEIGHTS = np.random.default_rng(5).random(60) + 0.1
 
@@ -57,10 +59,10 @@ STREAMS = {
 @pytest.mark.parametrize("name", STREAMS)
 def test_streams_have_the_numbers_of_the_array(name):
     model = zoo.build("relu, 3 units")
-    whole = ks.measure(model, X)
-    same(ks.measure(model, STREAMS[name]()), whole)
-    same(ks.measure(model, STREAMS[name](), batch_size=11), whole)
-    same(ks.measure(model, STREAMS[name](), num_samples=1000), whole)
+    whole = ks.measure(model, X, definition=STD)
+    same(ks.measure(model, STREAMS[name](), definition=STD), whole)
+    same(ks.measure(model, STREAMS[name](), batch_size=11, definition=STD), whole)
+    same(ks.measure(model, STREAMS[name](), num_samples=1000, definition=STD), whole)
     explained = ks.explain(model, STREAMS[name]())
     np.testing.assert_allclose(explained.features, ks.explain(model, X).features, rtol=1e-3, atol=1e-5)
 
@@ -68,22 +70,22 @@ def test_streams_have_the_numbers_of_the_array(name):
 @pytest.mark.parametrize("name", STREAMS)
 def test_a_number_of_samples_takes_the_first_rows(name):
     model = zoo.build("linear")
-    same(ks.measure(model, STREAMS[name](), num_samples=20), ks.measure(model, X[:20]))
+    same(ks.measure(model, STREAMS[name](), num_samples=20, definition=STD), ks.measure(model, X[:20], definition=STD))
 
 
 def test_generators_are_read_once_and_kept():
     model = zoo.build("linear")
     generator = (part for part in np.split(X, 10))
-    same(ks.measure(model, generator, num_samples=45), ks.measure(model, X[:45]))
+    same(ks.measure(model, generator, num_samples=45, definition=STD), ks.measure(model, X[:45], definition=STD))
     explained = ks.explain(model, (part for part in np.split(X, 10)))
     np.testing.assert_allclose(explained.features, ks.explain(model, X).features, rtol=1e-4)
-    same(ks.measure(model, (part for part in np.split(X, 10))), ks.measure(model, X))
+    same(ks.measure(model, (part for part in np.split(X, 10)), definition=STD), ks.measure(model, X, definition=STD))
 
 
 def test_endless_streams_need_a_number_of_samples():
     model = zoo.build("linear")
     endless = dataset(X).batch(20).repeat()
-    same(ks.measure(model, endless, num_samples=60), ks.measure(model, X))
+    same(ks.measure(model, endless, num_samples=60, definition=STD), ks.measure(model, X, definition=STD))
     for use in (ks.measure, ks.explain):
         with pytest.raises(ValueError, match="x never ends"):
             use(model, endless)
@@ -95,11 +97,11 @@ def test_a_fit_reads_a_dataset():
     data = dataset(X, X[:, 0]).batch(16)
     watch = ks.SensitivityCallback(data)
     model.fit(data, epochs=2, callbacks=[watch], verbose=0)
-    same(watch.importance, ks.measure(model, X))
+    same(watch.importance, ks.measure(model, X, definition=STD))
     # With num_samples=None, each look reads the data anew, from wherever they are.
     every = ks.SensitivityCallback(data, num_samples=None)
     model.fit(data, epochs=2, callbacks=[every], verbose=0)
-    same(every.importance, ks.measure(model, X))
+    same(every.importance, ks.measure(model, X, definition=STD))
 
 
 # --- sample weights -------------------------------------------------------------------------------------------------
@@ -108,8 +110,8 @@ def test_a_fit_reads_a_dataset():
 def test_sample_weights_weigh_the_rows():
     counts = np.random.default_rng(3).integers(0, 4, 60)
     model = zoo.build("relu, 3 units")
-    weighted = ks.measure(model, dataset(X, X[:, 0], counts.astype("float32")).batch(7))
-    repeated = ks.measure(model, np.repeat(X, counts, axis=0))
+    weighted = ks.measure(model, dataset(X, X[:, 0], counts.astype("float32")).batch(7), definition=STD)
+    repeated = ks.measure(model, np.repeat(X, counts, axis=0), definition=STD)
     pd.testing.assert_series_equal(weighted.features, repeated.features, rtol=1e-5)
     pd.testing.assert_frame_equal(
         weighted.table[["importance", "rms", "mean", "std"]],
@@ -123,7 +125,7 @@ def test_sample_weights_in_a_fit():
     model = zoo.build("relu, 3 units")
     model.compile(keras.optimizers.SGD(0.0), "mse")
     data = dataset(X, np.zeros((60, 3)), WEIGHTS).batch(16)
-    watch = ks.SensitivityCallback(data)
+    watch = ks.SensitivityCallback(data, definition=STD)
     model.fit(data, epochs=1, callbacks=[watch], verbose=0)
     g = ks.explain(model, X, definition=ks.PAPER).gradients.astype("float64")
     mean = np.average(X.astype("float64"), axis=0, weights=WEIGHTS)
@@ -135,12 +137,12 @@ def test_sample_weights_in_a_fit():
 @pytest.mark.parametrize("weights", [-WEIGHTS, np.full(60, np.nan), np.ones((60, 2))])
 def test_weights_that_cannot_weigh(weights):
     with pytest.raises(ValueError, match="sample weights that cannot weigh rows"):
-        ks.measure(zoo.build("linear"), dataset(X, X[:, 0], weights).batch(60))
+        ks.measure(zoo.build("linear"), dataset(X, X[:, 0], weights).batch(60), definition=STD)
 
 
 def test_weights_that_are_all_zero():
     with pytest.raises(ValueError, match="The sample weights of x are all 0"):
-        ks.measure(zoo.build("linear"), dataset(X, X[:, 0], np.zeros(60)).batch(7))
+        ks.measure(zoo.build("linear"), dataset(X, X[:, 0], np.zeros(60)).batch(7), definition=STD)
 
 
 # --- broken streams -------------------------------------------------------------------------------------------------
@@ -181,7 +183,7 @@ class Broken(keras.utils.PyDataset):
 def test_a_stream_that_breaks_half_way_gives_one_error_and_no_number(how, error, message):
     model = zoo.build("linear")
     with pytest.raises(error, match=message):
-        ks.measure(model, Broken(how))
+        ks.measure(model, Broken(how), definition=STD)
     model.compile("sgd", "mse")
     with pytest.raises(error, match=message):  # before the first step
         model.fit(X, X[:, :1], callbacks=[ks.SensitivityCallback(Broken(how))], verbose=0)
@@ -200,18 +202,18 @@ def test_a_subclassed_model_says_when_columns_change():
     model = Any()
     model(X)
     with pytest.raises(ValueError, match=r"Batch 1 of x \(from 0\) differs from the first"):
-        ks.measure(model, iter([X[:5], X[:5, :4]]), num_samples=10)
+        ks.measure(model, iter([X[:5], X[:5, :4]]), num_samples=10, definition=STD)
 
 
 def test_an_empty_stream():
     for empty in (dataset(X).batch(7).take(0), iter([])):
         with pytest.raises(ValueError, match="x has no rows"):
-            ks.measure(zoo.build("linear"), empty, num_samples=5)
+            ks.measure(zoo.build("linear"), empty, num_samples=5, definition=STD)
 
 
 def test_tuples_that_are_no_batches():
     with pytest.raises(ValueError, match="x yields tuples that are no batches"):
-        ks.measure(zoo.build("linear"), dataset(X, X, X, X).batch(5))
+        ks.measure(zoo.build("linear"), dataset(X, X, X, X).batch(5), definition=STD)
 
 
 # --- frames and types -----------------------------------------------------------------------------------------------
@@ -223,11 +225,15 @@ def test_nullable_and_categorical_columns():
     values[:, 0] = np.arange(60) % 7
     plain = pd.DataFrame(values, columns=list("abcde"))
     nullable = plain.astype({"a": "Int64", "b": "Float32", "c": "category"})
-    pd.testing.assert_series_equal(ks.measure(model, nullable).features, ks.measure(model, plain).features, rtol=1e-5)
+    pd.testing.assert_series_equal(
+        ks.measure(model, nullable, definition=STD).features,
+        ks.measure(model, plain, definition=STD).features,
+        rtol=1e-5,
+    )
     with pytest.raises(ValueError, match=r"NaN or infinite(.|\n)*'a' in 1 rows"):
-        ks.measure(model, nullable.assign(a=nullable["a"].where(nullable.index > 0)))
+        ks.measure(model, nullable.assign(a=nullable["a"].where(nullable.index > 0)), definition=STD)
     with pytest.raises(TypeError, match="columns that are not numbers: 'e'"):
-        ks.measure(model, nullable.assign(e=pd.Categorical(["red", "blue"] * 30)))
+        ks.measure(model, nullable.assign(e=pd.Categorical(["red", "blue"] * 30)), definition=STD)
 
 
 @pytest.mark.parametrize("kind", ["object", "string", "category"])
@@ -236,11 +242,11 @@ def test_words_in_a_series(kind):
     inputs = keras.Input((1,), dtype="string", name="colour")
     model = keras.Model({"colour": inputs}, layers.Dense(1)(lookup(inputs)))
     words = pd.Series(["red", "green", "blue", "red"] * 5)
-    importance = ks.measure(model, {"colour": words.astype(kind)})
+    importance = ks.measure(model, {"colour": words.astype(kind)}, definition=STD)
     assert importance.features.to_dict() == {"colour": pytest.approx(100)}
     assert ks.explain(model, {"colour": words.astype(kind)}).values(1) == {"colour": "green"}
     with pytest.raises(ValueError, match="The input 'colour' has values that are no strings"):
-        ks.measure(model, {"colour": words.where(words != "red").astype(kind)})
+        ks.measure(model, {"colour": words.where(words != "red").astype(kind)}, definition=STD)
 
 
 # --- several inputs -------------------------------------------------------------------------------------------------
@@ -264,22 +270,22 @@ def two(**names):
 )
 def test_inputs_that_do_not_fit(x, error, message):
     with pytest.raises(error, match=message):
-        ks.measure(two(), x)
+        ks.measure(two(), x, definition=STD)
 
 
 def test_a_list_of_one_input_takes_the_array_and_a_list_of_it():
     inputs = keras.Input((5,))
     model = keras.Model([inputs], layers.Dense(1)(inputs))
-    whole = ks.measure(model, X)
-    same(ks.measure(model, [X]), whole)
-    same(ks.measure(model, pd.DataFrame(X, columns=[f"x{index}" for index in range(5)])), whole)
+    whole = ks.measure(model, X, definition=STD)
+    same(ks.measure(model, [X], definition=STD), whole)
+    same(ks.measure(model, pd.DataFrame(X, columns=[f"x{index}" for index in range(5)]), definition=STD), whole)
 
 
 def test_a_list_of_another_length():
     a, b = keras.Input((2,)), keras.Input((1,))
     model = keras.Model([a, b], layers.Dense(1)(layers.Concatenate()([a, b])))
     with pytest.raises(ValueError, match="x does not hold the inputs of the model"):
-        ks.measure(model, [X[:, :2]])
+        ks.measure(model, [X[:, :2]], definition=STD)
 
 
 def test_gradients_and_rows_have_the_structure_of_x():
@@ -318,9 +324,9 @@ def test_an_input_without_a_path_is_named_and_can_be_left_out():
     with pytest.raises(
         ValueError, match=r"does not depend on 'code' through derivatives, but it does on 'numbers'"
     ) as raised:
-        ks.measure(model, x)
+        ks.measure(model, x, definition=STD)
     assert "exclude=['code']" in str(raised.value)
-    importance = ks.measure(model, x, exclude=["code"])
+    importance = ks.measure(model, x, exclude=["code"], definition=STD)
     assert list(importance.features.index) == ["numbers/0", "numbers/1"]
     assert ks.explain(model, x, exclude=["code"]).features.shape == (60, 2)
     watch = ks.SensitivityCallback(x, exclude=["code"])
@@ -346,11 +352,11 @@ def test_a_code_that_is_mixed_with_numbers_before_it_can_be_followed():
     x = {"code": np.arange(60)[:, None] % 5, "city": np.arange(60)[:, None] % 4, "numbers": X[:, :2]}
     model(x)
     with pytest.raises(ValueError, match="does not depend on 'code' through derivatives"):
-        ks.measure(model, x)
+        ks.measure(model, x, definition=STD)
     kernel = model.out.kernel.numpy()[:, 0]
     city = model.lookup(x["city"]).numpy()[:, 0]
     q = [np.sqrt(((kernel[7:] * city.std(axis=0)) ** 2).sum()), *np.abs(kernel[5:7] * X[:, :2].std(axis=0))]
-    features = ks.measure(model, x, exclude=["code"]).features
+    features = ks.measure(model, x, exclude=["code"], definition=STD).features
     np.testing.assert_allclose(features, 100 * np.array(q) / np.sum(q), rtol=1e-4)
     assert list(features.index) == ["city", "numbers/0", "numbers/1"]
 
@@ -358,17 +364,19 @@ def test_a_code_that_is_mixed_with_numbers_before_it_can_be_followed():
 @pytest.mark.parametrize("exclude", [["x"], ["code", "numbers"], "code", 3])
 def test_exclude_names_inputs(exclude):
     with pytest.raises(ValueError, match="`exclude` does not name some of the model's inputs"):
-        ks.measure(compared(), {"code": np.arange(60) % 5, "numbers": X[:, :2]}, exclude=exclude)
+        ks.measure(compared(), {"code": np.arange(60) % 5, "numbers": X[:, :2]}, exclude=exclude, definition=STD)
 
 
 def test_an_unused_input_is_named():
     a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
     model = keras.Model([a, b], [layers.Dense(1, name="one")(a), layers.Dense(1, name="two")(b)])
     x = [X[:, :2], X[:, 2:4]]
-    assert len(ks.measure(model, x).features) == 4
+    assert len(ks.measure(model, x, definition=STD).features) == 4
     with pytest.raises(ValueError, match="does not depend on 'b' through derivatives, but it does on 'a'"):
-        ks.measure(model, x, definition=ks.Definition(output="one"))
-    assert list(ks.measure(model, x, definition=ks.Definition(output="one"), exclude=["b"]).features.index) == [
+        ks.measure(model, x, definition=ks.Definition(scale="std", output="one"))
+    assert list(
+        ks.measure(model, x, definition=ks.Definition(scale="std", output="one"), exclude=["b"]).features.index
+    ) == [
         "a/0",
         "a/1",
     ]
@@ -381,11 +389,11 @@ def test_heads_have_shares_of_their_own_and_logits_each():
     inputs = keras.Input((5,))
     kind, risk = layers.Dense(3, "softmax", name="kind"), layers.Dense(1, "sigmoid", name="risk")
     model = keras.Model(inputs, {"kind": kind(inputs), "risk": risk(inputs)})
-    logits = ks.measure(model, X, definition=ks.Definition(logits=True))
+    logits = ks.measure(model, X, definition=ks.Definition(scale="std", logits=True))
     assert list(logits.by_output.index) == ["kind/0", "kind/1", "kind/2", "risk"]
     weights = np.concatenate([kind.kernel.numpy(), risk.kernel.numpy()], axis=1) * X.std(axis=0)[:, None]
     np.testing.assert_allclose(logits.by_output.T, 100 * np.abs(weights) / np.abs(weights).sum(axis=0), rtol=1e-3)
-    one = ks.measure(model, X, definition=ks.Definition(output="risk", logits=True))
+    one = ks.measure(model, X, definition=ks.Definition(scale="std", output="risk", logits=True))
     np.testing.assert_allclose(one.features, logits.by_output.loc["risk"], rtol=1e-4)
 
 
@@ -397,12 +405,12 @@ def test_wide_data_stay_usable(tmp_path):
     x = np.random.default_rng(0).normal(size=(300, columns)).astype("float32")
     model = keras.Sequential([keras.Input((columns,)), layers.Dense(4), layers.Dense(1)])
     model.compile(keras.optimizers.SGD(1e-6), "mse")
-    watch = ks.SensitivityCallback(x, log_dir=tmp_path)
+    watch = ks.SensitivityCallback(x, definition=STD, log_dir=tmp_path)
     model.fit(x, x[:, 0], epochs=2, callbacks=[watch], verbose=0)
     assert watch.trajectory.shape == (2, columns)
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 2e6
     assert len(pickle.dumps(watch.importance)) < 20e6
-    assert watch.importance.table.shape == (columns, 6)
+    assert watch.importance.table.shape == (columns, 7)
     assert len(watch.importance._repr_html_()) < 1e6
     explanation = ks.explain(model, x[:3], log_dir=tmp_path)
     assert explanation.features.shape == (3, columns)
@@ -422,9 +430,9 @@ def test_a_stream_is_never_held_as_a_whole():
         def __getitem__(self, index):
             return block + index, np.zeros(1000)
 
-    ks.measure(model, Blocks(), batch_size=1000, num_samples=2000)
+    ks.measure(model, Blocks(), batch_size=1000, num_samples=2000, definition=STD)
     tracemalloc.start()
-    importance = ks.measure(model, Blocks(), batch_size=1000)
+    importance = ks.measure(model, Blocks(), batch_size=1000, definition=STD)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert importance.num_samples == 100_000
@@ -433,7 +441,7 @@ def test_a_stream_is_never_held_as_a_whole():
 
 def test_the_order_of_the_columns_is_the_models(tmp_path):
     x = {"b": X[:, :1], "a": X[:, 1:3]}
-    importance = ks.measure(two(), dict(itertools.islice(x.items(), 2)))
+    importance = ks.measure(two(), dict(itertools.islice(x.items(), 2)), definition=STD)
     assert list(importance.features.index) == ["a/0", "a/1", "b"]
     importance.save(tmp_path / "importance.npz")
     pd.testing.assert_frame_equal(ks.Importance.load(tmp_path / "importance.npz").table, importance.table)
@@ -444,7 +452,9 @@ def test_the_order_of_the_columns_is_the_models(tmp_path):
 def test_sparse_codes_take_the_plain_graph(capsys):
     inputs = keras.Input((1,), dtype="int32", name="month")
     model = keras.Model(inputs, layers.Dense(1)(layers.CategoryEncoding(5, "one_hot", sparse=True)(inputs)))
-    assert ks.measure(model, np.arange(60) % 5, verbose=1).features.to_dict() == {"month": pytest.approx(100)}
+    assert ks.measure(model, np.arange(60) % 5, verbose=1, definition=STD).features.to_dict() == {
+        "month": pytest.approx(100)
+    }
     assert "plain graph: XLA takes no sparse tensors" in capsys.readouterr().out
 
 
@@ -463,7 +473,7 @@ def test_a_sequence_of_tokens_to_a_sequence_in_one_pass():
     )  # an operation that may mix steps
     words = np.random.default_rng(0).integers(0, 6, (40, 5))
     words[:, 0] = np.maximum(words[:, 0], 1)
-    definition = ks.Definition(mode="many-to-many")
+    definition = ks.Definition(scale="std", mode="many-to-many")
     one, exact = (ks.measure(each, words, definition=definition) for each in (model, mixed))
     pd.testing.assert_frame_equal(one.table, exact.table, rtol=1e-4)
     pd.testing.assert_series_equal(one.lags, exact.lags, rtol=1e-4)
@@ -502,10 +512,10 @@ def test_masked_tokens_have_the_numbers_of_masked_embeddings(many):
     twin = keras.Sequential([keras.Input((5, 3)), layers.Masking(0.0), rnn, out])
     embedded = lookup(words).numpy() * (words > 0)[:, :, None]
     mode = "many-to-many" if many else "many-to-one"
-    tokens = ks.measure(model, words, definition=ks.Definition(mode=mode))
+    tokens = ks.measure(model, words, definition=ks.Definition(scale="std", mode=mode))
     groups = {"word": ["x0", "x1", "x2"]}
-    vectors = ks.measure(twin, embedded, groups=groups)
+    vectors = ks.measure(twin, embedded, groups=groups, definition=STD)
     pd.testing.assert_series_equal(tokens.lags, vectors.lags, rtol=1e-4)
     pd.testing.assert_frame_equal(tokens.by_lag, vectors.by_lag, rtol=1e-4)
-    local = ks.explain(model, words, definition=ks.Definition(mode=mode)).lags
+    local = ks.explain(model, words, definition=ks.Definition(scale="std", mode=mode)).lags
     pd.testing.assert_frame_equal(local, ks.explain(twin, embedded, groups=groups).lags, rtol=1e-3, atol=1e-4)

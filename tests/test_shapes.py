@@ -1,5 +1,7 @@
 """Every shape of model goes in: measured, explained, watched in a fit, written to TensorBoard."""
 
+import dataclasses
+
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,15 +31,27 @@ def test_every_shape_of_model_goes_in(name, tmp_path):
     q = {feature: np.sqrt(each.mean(axis=0)).mean() for feature, each in squares.items()}
     expected = {feature: 100 * value / sum(q.values()) for feature, value in q.items()}
 
-    importance = ks.measure(case.model, case.x, **case.options)
+    definition = dataclasses.replace(case.options.get("definition", ks.Definition()), scale="std")
+    options = case.options | {"definition": definition}
+    importance = ks.measure(case.model, case.x, **options)
     assert importance.features.to_dict() == pytest.approx(expected, rel=1e-3, abs=1e-3)
     assert list(importance.features.index) == list(expected)
     assert importance.num_samples == shapes.N
 
-    # In small batches, out of a stream: the same.
+    # In small batches, out of a stream: the same; by default, and with real changes, too.
     stream = tf.data.Dataset.from_tensor_slices((_arrays(case.x),)).batch(10)
-    again = ks.measure(case.model, stream, batch_size=7, **case.options)
+    again = ks.measure(case.model, stream, batch_size=7, **options)
     np.testing.assert_allclose(again.features, importance.features, rtol=1e-3, atol=1e-3)
+    for change in ("auto", "swap"):
+        real = case.options | {"definition": dataclasses.replace(definition, scale="path", change=change)}
+        if change == "swap" and any(len(np.shape(part)) >= 4 for part in keras.tree.flatten(_arrays(case.x))):
+            continue
+        whole = ks.measure(case.model, case.x, background=case.x, **real)
+        again = ks.measure(case.model, stream, background=case.x, batch_size=7, **real)
+        assert whole.features.sum() == pytest.approx(100)
+        assert list(again.table["change"]) == list(whole.table["change"])
+        np.testing.assert_allclose(again.features, whole.features, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(again.by_output, whole.by_output, rtol=1e-3, atol=1e-3)
 
     explanation = ks.explain(case.model, case.x, **case.options)
     local = np.stack([np.sqrt(each).mean(axis=1) ** 2 for each in squares.values()], axis=1)
@@ -48,7 +62,7 @@ def test_every_shape_of_model_goes_in(name, tmp_path):
     plt.close("all")
 
     case.model.compile("sgd", "mse")
-    watch = ks.SensitivityCallback(case.x, log_dir=tmp_path, **case.options)
+    watch = ks.SensitivityCallback(case.x, log_dir=tmp_path, **options)
     outputs = keras.tree.map_structure(np.asarray, case.model.predict(case.x, verbose=0))
     case.model.optimizer.learning_rate = 0.0
     case.model.fit(case.x, outputs, epochs=1, callbacks=[watch], verbose=0)

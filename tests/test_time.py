@@ -15,10 +15,12 @@ from keras_sensitivity.networks.keras_tf.network import KerasNetwork
 from keras_sensitivity.plan import Options, Plan, suitable_batch_size
 from keras_sensitivity.rows.rows import read
 
+STD = ks.Definition(scale="std")
+
 
 def measure(model, x, **options):
     """`ks.measure` without XLA, which takes seconds to compile a recurrent network; one test shows that both agree."""
-    return ks.measure(model, x, **{"jit_compile": False} | options)
+    return ks.measure(model, x, **{"jit_compile": False, "definition": STD} | options)
 
 
 def compare(importance, expected, rtol=1e-4):
@@ -39,7 +41,7 @@ def same_step_path(model, x):
     network = KerasNetwork(model)
     options = Options(jit_compile=False)
     return Plan(
-        network.look_pass, network, read(x, network), definition=ks.Definition(), options=options
+        network.look_pass, network, read(x, network), definition=ks.Definition(scale="std"), options=options
     ).traced.same_step
 
 
@@ -159,7 +161,7 @@ def test_an_output_of_one_number_a_step_is_many_units_unless_told():
 
     model = sequences.build(squeezed)
     assert len(measure(model, x).by_output) == 4
-    steps = measure(model, x, definition=ks.Definition(mode="many-to-many"))
+    steps = measure(model, x, definition=ks.Definition(scale="std", mode="many-to-many"))
     assert len(steps.by_output) == 1
     exact = sequences.build(squeezed, policy="float64", like=model)
     compare(steps, oracle.sequence_importances(oracle.differences(exact, x)[:, :, None], x, same_step=True))
@@ -170,7 +172,7 @@ def test_a_mode_that_overrides_the_model():
     model = sequences.build(lambda: sequences.recurrent("GRU", many=True))
     newest = keras.Sequential([model, keras.layers.Lambda(lambda y: y[:, -1], output_shape=(1,))])
     newest.build((None, 4, 3))
-    asked, expected = measure(model, x, definition=ks.Definition(mode="many-to-one")), measure(newest, x)
+    asked, expected = measure(model, x, definition=ks.Definition(scale="std", mode="many-to-one")), measure(newest, x)
     np.testing.assert_allclose(asked.by_lag, expected.by_lag, rtol=1e-5)
     np.testing.assert_allclose(asked.features, expected.features, rtol=1e-5)
     assert np.abs(asked.features - measure(model, x).features).max() > 0.1
@@ -179,7 +181,7 @@ def test_a_mode_that_overrides_the_model():
 def test_a_static_view_of_a_sequence():
     x, _ = sequences.rows()
     model = sequences.build(lambda: sequences.recurrent("GRU"))
-    static = measure(model, x, definition=ks.Definition(mode="static"))
+    static = measure(model, x, definition=ks.Definition(scale="std", mode="static"))
     assert static.lags is None
     assert len(static.features) == 12
     by_lag = measure(model, x, definition=ks.Definition(scale=np.ones(3))).by_lag.to_numpy()[::-1]
@@ -300,7 +302,7 @@ def test_a_delay_line_is_seen_at_its_lag(rng):
     assert watch.importance.lags[3] >= 90
     assert watch.importance.features["signal"] >= 90
     assert watch.lag_trajectory.shape == (16, 6)
-    newest = measure(model, x, definition=ks.Definition(lags="current"))
+    newest = measure(model, x, definition=ks.Definition(scale="std", lags="current"))
     assert newest.by_lag.loc[0].max() < 0.1 * newest.by_lag.loc[3, "x0"]  # shares of next to nothing
 
 
@@ -421,8 +423,8 @@ def test_heads_without_steps_in_a_many_to_many_model():
     x, _ = sequences.rows()
     with pytest.raises(ValueError, match="not every output has the input's time steps"):
         measure(model, x)
-    assert len(measure(model, x, definition=ks.Definition(output="steps")).by_output) == 1
-    assert len(measure(model, x, definition=ks.Definition(output="total")).by_output) == 2
+    assert len(measure(model, x, definition=ks.Definition(scale="std", output="steps")).by_output) == 1
+    assert len(measure(model, x, definition=ks.Definition(scale="std", output="total")).by_output) == 2
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path):
