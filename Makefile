@@ -64,6 +64,7 @@ pictures: demo ## Draw the pictures of the documents anew
 	$(BIN)/python examples/dead_features.py
 	$(BIN)/python examples/bike_demand.py
 	$(BIN)/python examples/mixed_inputs.py
+	$(BIN)/python examples/seeds.py
 	cp $(foreach name,$(PICTURES),runs/$(name).png) docs/images/
 	$(BIN)/python tools/tensorboard_picture.py runs/demo docs/images/tensorboard.png
 
@@ -93,7 +94,8 @@ clean: ## Remove caches and builds; .venv and runs stay
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # What the documents show of runs/.
-PICTURES := demo/simulation digits/digits dead_features/dead_features bike_demand/bike_demand mixed_inputs/mixed_inputs
+PICTURES := demo/simulation digits/digits dead_features/dead_features bike_demand/bike_demand mixed_inputs/mixed_inputs \
+	seeds/seeds
 
 # A folder's scripts, one after the other; a leading underscore marks a module that they share.
 run-all = set -e; for script in $(sort $(wildcard $(1)/[!_]*.py)); do \

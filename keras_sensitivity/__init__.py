@@ -10,8 +10,9 @@ one whose importance stays at the level of noise. A *definition* says what exact
 scaled.
 
 While training, `SensitivityCallback` measures; for a trained model there is `measure`. Both give an `Importance`.
-Which features drove single predictions, `explain` says: an `Explanation`. What noise looks like in a network, inputs
-that mean nothing show, its *probes*: `NoiseProbes`, which `remove_probes` takes out again.
+Which features drove single predictions, `explain` says: an `Explanation`. Several looks, of other seeds, segments or
+definitions, `compare` sets side by side: a `Comparison`. What noise looks like in a network, inputs that mean nothing
+show, its *probes*: `NoiseProbes`, which `remove_probes` takes out again.
 The measure is that of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based Neural Networks Explanations*,
 arXiv 1812.01029.
 
@@ -32,6 +33,7 @@ Example:
 """
 
 from keras_sensitivity.callback import SensitivityCallback
+from keras_sensitivity.comparison import Comparison, compare
 from keras_sensitivity.dead_features import DeadFeatureMonitor
 from keras_sensitivity.definition import PAPER, Definition
 from keras_sensitivity.explanation import Explanation
@@ -43,6 +45,7 @@ from keras_sensitivity.verbs import ExplainMixin, explain, measure
 
 __all__ = [
     "PAPER",
+    "Comparison",
     "DeadFeatureMonitor",
     "Definition",
     "ExplainMixin",
@@ -50,6 +53,7 @@ __all__ = [
     "Importance",
     "NoiseProbes",
     "SensitivityCallback",
+    "compare",
     "explain",
     "load_trajectory",
     "measure",

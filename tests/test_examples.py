@@ -11,6 +11,7 @@ import mixed_inputs
 import numpy as np
 import pandas as pd
 import pytest
+import seeds
 import simulation
 
 import keras_sensitivity as ks
@@ -74,6 +75,20 @@ def test_the_study_of_dead_features_in_small(monkeypatch, tmp_path):
     section = death_rates_page.section(pd.DataFrame(rows).assign(loss_over_best=[1.0, 1.2]))
     assert "1 of the 2 networks generalise" in section
     assert f"of {rows[0]['useful']})" in section
+
+
+def test_seeds(rng, tmp_path):
+    x, y = seeds.simulate(rng)
+    np.testing.assert_allclose([*x.mean(), *x.std() - 1], 0, atol=0.05)
+    models = [seeds.train(x, y, seed=seed) for seed in range(3)]
+    alone, together = (
+        ks.compare([ks.measure(model, x, groups=groups) for model in models]) for groups in (None, seeds.GROUPS)
+    )
+    twins = alone.spread.loc[seeds.GROUPS["income and salary"]]
+    assert (twins["std"] > 10 * twins["standard_error"]).all()
+    assert twins["std"].min() > together.spread["std"].max()
+    seeds.draw(alone, together, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
 
 
 def test_digits():

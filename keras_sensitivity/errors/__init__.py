@@ -21,6 +21,12 @@ from keras_sensitivity.errors.arguments import (
     check_threshold,
     check_whole_number,
 )
+from keras_sensitivity.errors.comparison import (
+    check_look,
+    check_looks,
+    check_percents,
+    check_same_features,
+)
 from keras_sensitivity.errors.measurement import (
     refuse_derivatives,
     refuse_memory,
@@ -124,6 +130,8 @@ __all__ = [
     "check_groups",
     "check_instance",
     "check_keys",
+    "check_look",
+    "check_looks",
     "check_member",
     "check_mergeable",
     "check_model",
@@ -133,10 +141,12 @@ __all__ = [
     "check_output_argument",
     "check_parts",
     "check_percentage",
+    "check_percents",
     "check_probes_shape",
     "check_probes_type",
     "check_row_shape",
     "check_same_columns",
+    "check_same_features",
     "check_same_lengths",
     "check_sample",
     "check_scale_argument",

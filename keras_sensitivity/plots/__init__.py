@@ -7,6 +7,7 @@ dark page.
 
 from keras_sensitivity.plots._style import value
 from keras_sensitivity.plots.bars import local_bars, ranking
+from keras_sensitivity.plots.comparison import side_by_side
 from keras_sensitivity.plots.figures import html, pixels
 from keras_sensitivity.plots.images import image_map, image_overlay, overlays
 from keras_sensitivity.plots.lags import heat_map, lag_profile, local_heat_map
@@ -25,6 +26,7 @@ __all__ = [
     "overview",
     "pixels",
     "ranking",
+    "side_by_side",
     "trajectory",
     "trajectory_heat_map",
     "value",
