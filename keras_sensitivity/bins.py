@@ -8,6 +8,7 @@ open at both ends. They only say which rows are taken together: what is known of
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -103,25 +104,35 @@ class Binned:
     places: Array
     centre: Array
 
+    def holds(self, entries: Entries) -> bool:
+        """Whether these are the same values and weights, as at every look at the same rows."""
+        return all(map(np.array_equal, self.entries, entries))
+
+    @functools.cached_property
     def moments(self) -> Moments:
         """Of the values in each bin, all lags together, shape (SLOTS, num_entries)."""
         centred = np.asarray(self.entries.values - self.centre, dtype=np.float64)
         weighted = self.entries.weights * centred
-        sums = [self._sums(each).sum(axis=0) for each in (self.entries.weights, weighted, weighted * centred)]
+        sums = [each.sum(axis=0) for each in (self._weight, self._sums(weighted), self._sums(weighted * centred))]
         return Moments.from_sums(sums[0], self.centre, *sums[1:])
 
-    def mean_squares(self, gradients: Array) -> Means:
-        """Of derivatives in each bin.
+    def means(self, squares: Array) -> Means:
+        """Of squared derivatives in each bin.
 
         Args:
-            gradients: Shape (num_units, num_samples, num_lags, num_entries).
+            squares: Shape (num_units, num_samples, num_lags, num_entries).
 
         Returns:
             Weights of shape (num_lags, SLOTS, num_entries), means of shape (num_units, num_lags, SLOTS, num_entries).
         """
         weights = self.entries.weights
-        squares = [self._sums(weights * np.square(g, dtype=np.float64)) for g in gradients]
-        return Means.from_sums(self._sums(weights), np.stack(squares))
+        is_plain = bool((weights == 1).all())
+        sums = [self._sums(of_unit if is_plain else of_unit * weights) for of_unit in squares]
+        return Means.from_sums(self._weight, np.stack(sums))
+
+    @functools.cached_property
+    def _weight(self) -> Array:
+        return self._sums(self.entries.weights)
 
     def _sums(self, values: Array) -> Array:
         """Sums by place, shape (num_lags, SLOTS, num_entries)."""

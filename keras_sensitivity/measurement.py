@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.special
 
 from keras_sensitivity import errors
-from keras_sensitivity.bins import Bins
+from keras_sensitivity.bins import Binned, Bins
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import image_shape
 from keras_sensitivity.importance import Importance
@@ -56,14 +56,12 @@ class Measurement:
         background: Rows | None = None,
     ) -> None:
         self._plan = plan = Plan(network.look_pass, network, rows, definition=definition, options=options)
-        self._new_outputs = functools.partial(
-            Plan, network.output_pass, network, rows, definition=definition, options=options
-        )
-        self._outputs: Plan[Array] | None = None
+        self._network = network
         self._values: Plan[tuple[Moments, Entries | None]] | None = None
         self._definition = definition
         self._warned: set[str] = set()
         self._bins: Bins | None = None
+        self._first: Binned | None = None
         self._swaps: Swaps | None = None
         self.swapped: tuple[int, ...] = ()
         self._is_wide = definition.scale == "path" and plan.traced.num_derivatives > MOST_DERIVATIVES
@@ -86,12 +84,18 @@ class Measurement:
             self._bins = _bins(plan.traced.parts, plan.traced.num_probes, sample)
         self.swapped = chosen(definition, plan.blocks, plan.features, sample)
         if self.swapped:
-            self._outputs = self._new_outputs()
             columns = columns_by_feature(plan.blocks, plan.features)
             with_lags = definition.change == "swap" and not plan.traced.is_masked
             lags = columns_by_lag(plan.blocks) if with_lags else ()
             is_own = self._pool is plan.rows and plan.rows.num_rows is not None
             self._swaps = Swaps([columns[index] for index in self.swapped], lags, sample, is_own)
+            self._renew_outputs(self._swaps)
+
+    def _renew_outputs(self, swaps: Swaps) -> None:
+        """Ask the network for the pass of the swaps as it is now."""
+        rows = self._plan.first_batch
+        example = next(swaps.batches(rows, swaps.partners(np.arange(len(rows[0]))), self._plan.most_rows))
+        self._outputs = self._network.swap_pass(example, self._plan.question)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -108,29 +112,28 @@ class Measurement:
 
     def rehearse(self) -> None:
         """Run a first batch, so that most of what can fail does so now; nothing is kept, nothing is warned of."""
-        for plan in self._plans:
-            plan.rehearse()
+        self._plan.rehearse()
 
     def renew(self) -> None:
         """Take the network as it is now, where it may have changed since the last look."""
-        for plan in self._plans:
-            plan.renew()
-
-    @property
-    def _plans(self) -> Iterable[Plan[Any]]:
-        return (plan for plan in (self._plan, self._outputs, self._values) if plan is not None)
+        self._plan.renew()
+        if self._values is not None:
+            self._values.renew()
+        if self._swaps is not None:
+            self._renew_outputs(self._swaps)
 
     def look(self, progress: bool = False) -> Importance:
         """Measure the network."""
         plan = self._plan
         if not self._is_ready:
             self._make_ready()
-        tally = Tally(self._swaps, self._outputs.traced) if self._swaps and self._outputs else None
+        num_features = len(self.feature_names)
+        tally = Tally(self._swaps, self._outputs, plan.most_rows) if self._swaps else None
         looks: list[Look] = []
         for batch, weights, seen in plan.run(progress):
             looks = [functools.reduce(Look.merge, [*looks, self._look(seen)])]
             if tally is not None:
-                tally.add(batch, weights, self._squares(seen.rows))
+                tally.add(batch, weights, self._squares(seen.rows) if len(self.swapped) < num_features else None)
         (look,) = looks
         moments = {**look, **self._of_background(), **(tally.moments() if tally else {})}
         importance = Importance(
@@ -149,13 +152,19 @@ class Measurement:
         """The look at a batch, with what is in the bins."""
         if self._bins is None or seen.rows is None:
             return seen.look
-        binned = self._bins.place(seen.rows.entries)
-        moments: dict[str, Mergeable] = {"path": binned.mean_squares(seen.rows.gradients)}
+        binned = self._placed(self._bins, seen.rows.entries)
+        moments: dict[str, Mergeable] = {"path": binned.means(seen.rows.squares)}
         if seen.rows.same_step is not None:
-            moments["same_step_path"] = binned.mean_squares(seen.rows.same_step)
+            moments["same_step_path"] = binned.means(seen.rows.same_step)
         if self._values is None:
-            moments["spread"] = binned.moments()
+            moments["spread"] = binned.moments
         return Look({**seen.look, **moments})
+
+    def _placed(self, bins: Bins, entries: Entries) -> Binned:
+        """The entries in their bins; those of the first batch are kept, which is the only one of most looks."""
+        if self._first is None:
+            self._first = bins.place(entries)
+        return self._first if self._first.holds(entries) else bins.place(entries)
 
     def _of_background(self) -> dict[str, Mergeable]:
         """What the background says of the entries."""
@@ -165,7 +174,7 @@ class Measurement:
         for inputs, entries in self._values.results():
             moments.append(inputs)
             if self._bins is not None and entries is not None:
-                spread.append(self._bins.place(entries).moments())
+                spread.append(self._bins.place(entries).moments)
         found: dict[str, Mergeable] = {"background": functools.reduce(Moments.merge, moments).pool(axis=0)}
         if spread:
             found["spread"] = functools.reduce(Moments.merge, spread)
@@ -175,13 +184,11 @@ class Measurement:
         """The squared derivatives of each row, summed over the units, as in "squares"; None of too many."""
         if rows is None:
             return None
-        gradients = rows.gradients if rows.same_step is None else rows.same_step
-        count = gradients.shape[-1] - self._plan.traced.num_probes
-        if count * gradients.shape[2] > JOINT_ENTRIES:
+        squares = rows.squares if rows.same_step is None else rows.same_step
+        count = squares.shape[-1] - self._plan.traced.num_probes
+        if count * squares.shape[2] > JOINT_ENTRIES:
             return None
-        squares = np.square(gradients[..., :count], dtype=float).sum(axis=0)
-        weights = np.broadcast_to(rows.entries.weights, rows.entries.values.shape)[..., :count]
-        return np.where(weights > 0, squares, 0.0).reshape(len(squares), -1)
+        return np.asarray(squares[..., :count].sum(axis=0).reshape(squares.shape[1], -1))
 
     def _warn(self, importance: Importance) -> None:
         """Warn, once of each, of what makes the numbers mean something else than they seem to."""

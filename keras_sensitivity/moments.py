@@ -14,9 +14,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["KINDS", "Count", "CrossMoments", "Means", "Mergeable", "Moments"]
+__all__ = ["KINDS", "Count", "CrossMoments", "Means", "Mergeable", "Moments", "product"]
 
 Array = np.ndarray[Any, Any]
+
+# Multiplications up to which OpenBLAS uses one thread.
+SMALL_PRODUCT = 2**18
 
 
 class Mergeable(Protocol):
@@ -175,7 +178,7 @@ class CrossMoments:
         shift = values[0] if len(values) else np.zeros(self.mean.shape)
         centred = values - shift
         weighted = weights[:, None] * centred
-        products = weighted.T @ centred if self.m2.ndim == 2 else (weighted * centred).sum(axis=0)
+        products = product(weighted, centred) if self.m2.ndim == 2 else (weighted * centred).sum(axis=0)
         totals = np.asarray(weights.sum()), np.asarray((weights**2).sum())
         return self.merge(CrossMoments.from_sums(*totals, shift, weighted.sum(axis=0), products))
 
@@ -248,6 +251,17 @@ class Count:
 
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Count, CrossMoments, Means, Moments)}
+
+
+def product(one: Array, other: Array) -> Array:
+    """Sums over the rows of the products of the columns of two arrays, shape (num_columns, num_other_columns).
+
+    A few rows at a time: so small a product is left to one thread, where several would wait for each other, a hundred
+    times as long as they work, while something else keeps the processor busy.
+    """
+    size = max(1, SMALL_PRODUCT // (one.shape[1] * other.shape[1]))
+    starts = range(0, len(one), size)
+    return sum((one[start : start + size].T @ other[start : start + size] for start in starts), np.zeros(()))
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:

@@ -59,6 +59,9 @@ class Plan(Generic[R]):
     Attributes:
         features: The names of what is measured.
         blocks: How the measured tensors are read, in the order of the entries.
+        question: What is asked of the network.
+        first_batch: A batch, of which all others have the shape.
+        most_rows: How many rows the network may be called with at a time.
         traced: The pass, for the network as it was when it was made, or renewed.
     """
 
@@ -76,12 +79,13 @@ class Plan(Generic[R]):
         if options.exclude:
             errors.check_excluded(options.exclude, inputs.names)
         jit_compile: JitCompile = options.jit_compile
-        self._question = Question(inputs, definition, tuple(options.exclude), jit_compile)
+        self.question = Question(inputs, definition, tuple(options.exclude), jit_compile)
         self._kind = kind
         self.rows = rows
+        self.most_rows = network.fixed_batch_size or _most_rows(network, rows)
         self.batch_size = _batch_size(network, rows, options.batch_size, keeps_rows)
-        self._first_batch = rows.first_batch(self.batch_size)[0]
-        self.traced = kind(self._first_batch, self._question)
+        self.first_batch = rows.first_batch(self.batch_size)[0]
+        self.traced = kind(self.first_batch, self.question)
         self.blocks = [_block(part, rows) for part in self.traced.parts]
         self.features = Features.of(self.blocks, options.feature_names, options.groups)
         if isinstance(definition.scale, tuple):
@@ -101,7 +105,7 @@ class Plan(Generic[R]):
 
     def renew(self) -> None:
         """Ask the network for its pass anew: it may have changed since."""
-        before, self.traced = self.traced, self._kind(self._first_batch, self._question)
+        before, self.traced = self.traced, self._kind(self.first_batch, self.question)
         if (before.units, before.parts) != (self.traced.units, self.traced.parts):
             errors.refuse_changed_network(before.units, self.traced.units)
 
@@ -164,6 +168,11 @@ def suitable_batch_size(num_rows: int, floats_per_row: int) -> int:
     most = max(1, min(BATCH_ROWS, BATCH_FLOATS // max(1, floats_per_row)))
     num_batches = -(-num_rows // most)
     return -(-num_rows // num_batches)
+
+
+def _most_rows(network: Network, rows: Rows) -> int:
+    floats = network.floats_per_row([leaf.shape[1:] for leaf in rows.first.leaves], keeps_rows=False)
+    return max(1, BATCH_FLOATS // floats)
 
 
 def _batch_size(network: Network, rows: Rows, asked: int | None, keeps_rows: bool) -> int:

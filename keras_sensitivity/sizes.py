@@ -97,7 +97,8 @@ class Sizes:
     def _along_path(self, squares: Means) -> Squares:
         spread, count = self._look["spread"], len(self._features.owners)
         by_unit = shares.path_squares(spread, squares)
-        total = shares.path_squares(spread, Means(squares.weight, squares.mean.sum(axis=0)))
+        several = len(by_unit) > 1
+        total = shares.path_squares(spread, Means(squares.weight, squares.mean.sum(axis=0))) if several else by_unit[0]
         return Squares(by_unit[..., :count], total[..., :count], total[..., count:])
 
     @property

@@ -10,6 +10,7 @@ Steps, saturation, rare and far values cost no approximation; labels are not nee
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import numpy as np
 from keras_sensitivity import errors
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Block, Features
-from keras_sensitivity.moments import CrossMoments, Means, Mergeable
+from keras_sensitivity.moments import CrossMoments, Means, Mergeable, product
 from keras_sensitivity.networks.network import Batch, Pass
 from keras_sensitivity.rows.rows import Chunk
 
@@ -157,22 +158,28 @@ class Swaps:
             return np.asarray(self._partners[np.minimum(positions, len(self._partners) - 1)])
         return np.asarray(self._shuffled[positions % len(self._shuffled)])
 
-    def run(self, outputs: Pass[Array], batch: Batch, weights: Array, partners: Array) -> tuple[Array, Array]:
-        """What the network returns, (n, num_units), and half the squared changes, (n, num_units, num_swapped)."""
-        before = outputs(batch, weights)[0].astype(float)
-        changes = [before - outputs(rows, weights)[0] for rows in self._swapped(batch, partners)]
-        return before, np.square(np.stack(changes, axis=2)) / 2
+    def batches(self, rows: Batch, partners: Array, most_rows: int) -> Iterator[Batch]:
+        """What passes of swaps take, one after the other: rows, those of their partners, which entries are swapped.
 
-    def _swapped(self, batch: Batch, partners: Array) -> Iterator[Batch]:
-        """The batch with one feature or lag after the other swapped; each is gone when the next is asked for."""
-        rows = tuple(leaf.copy() for leaf in batch)
-        others = [leaf[partners] for leaf in self.pool.leaves]
-        for columns in self._together:
+        All have one shape, of about ``most_rows`` rows beside each other. The very first swap swaps nothing, and so do
+        those that fill up the last batch.
+        """
+        others = tuple(leaf[partners].astype(row.dtype) for leaf, row in zip(self.pool.leaves, rows, strict=True))
+        selections = [np.zeros((1 + len(self._together), *leaf.shape[1:]), bool) for leaf in rows]
+        for swap, columns in enumerate(self._together, 1):
             for column in columns:
-                column.of(rows)[:] = column.of(others)
-            yield rows
-            for column in columns:
-                column.of(rows)[:] = column.of(batch)
+                column.of([selection[swap : swap + 1] for selection in selections])[:] = True
+        num_batches = math.ceil(len(selections[0]) / max(1, most_rows // len(partners)))
+        size = math.ceil(len(selections[0]) / num_batches)
+        for start in range(0, num_batches * size, size):
+            parts = [selection[start : start + size] for selection in selections]
+            missing = [np.zeros((size - len(part), *part.shape[1:]), bool) for part in parts]
+            yield (*rows, *others, *(np.concatenate(both) for both in zip(parts, missing, strict=True)))
+
+    def run(self, outputs: Pass[Array], rows: Batch, weights: Array, partners: Array, most_rows: int) -> Array:
+        """What the network returns without a swap, and after each, shape (1 + num_swaps, batch_size, num_units)."""
+        found = [outputs(batch, weights)[0] for batch in self.batches(rows, partners, most_rows)]
+        return np.concatenate(found)[: 1 + len(self._together)].astype(float)
 
 
 class Tally:
@@ -181,11 +188,13 @@ class Tally:
     Args:
         swaps: The swaps.
         outputs: A pass that returns what would be differentiated.
+        most_rows: About how many rows it takes at a time.
     """
 
-    def __init__(self, swaps: Swaps, outputs: Pass[Array]) -> None:
+    def __init__(self, swaps: Swaps, outputs: Pass[Array], most_rows: int) -> None:
         self._swaps = swaps
         self._outputs = outputs
+        self._most_rows = most_rows
         self._position = 0
         self._means: list[Means] = []
         self._joint: list[CrossMoments] = []
@@ -202,7 +211,8 @@ class Tally:
         """
         partners = self._swaps.partners(np.arange(self._position, self._position + len(weights)))
         self._position += len(weights)
-        outputs, squares = self._swaps.run(self._outputs, batch, weights, partners)
+        outputs, *after = self._swaps.run(self._outputs, batch, weights, partners, self._most_rows)
+        squares = np.stack([np.square(outputs - each) / 2 for each in after], axis=2)
         others = self._swaps.pool.row_weights[partners]
         # A swap of codes may leave a row of which everything is masked, and no output: no row that there could be.
         exist = np.asarray(np.isfinite(squares).all(axis=1))
@@ -241,7 +251,7 @@ class Tally:
         weighted, partners = weights[:, None] * centred, centred[self._swaps.partners(np.arange(len(rows)))]
         m2, size = joint.m2.copy(), rows.shape[1]
         if m2.ndim == 2:
-            lagged = weighted.T @ partners
+            lagged = product(weighted, partners)
             m2[:size, :size] += lagged + lagged.T
         else:
             m2[:size] += 2 * (weighted * partners).sum(axis=0)

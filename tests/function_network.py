@@ -36,8 +36,8 @@ class FunctionNetwork(Network):
     def input_pass(self, batch, question):
         return Values(self, batch)
 
-    def output_pass(self, batch, question):
-        return Outputs(self, batch)
+    def swap_pass(self, batch, question):
+        return Swapped(self, batch)
 
 
 class FunctionPass(Pass):
@@ -75,7 +75,7 @@ class LookOfRows(FunctionPass):
                 "squares": CrossMoments.empty(x.shape[1]).update(h, weights),
             }
         )
-        rows = SeenRows(Entries(x[:, None], weights[:, None, None]), g.swapaxes(0, 1)[:, :, None], None)
+        rows = SeenRows(Entries(x[:, None], weights[:, None, None]), np.square(g).swapaxes(0, 1)[:, :, None], None)
         return Seen(look, outputs, rows)
 
 
@@ -91,6 +91,7 @@ class Values(FunctionPass):
         return moments, Entries(x[:, None], weights[:, None, None])
 
 
-class Outputs(FunctionPass):
-    def result(self, x, g, weights):
-        return self.network.function(x)
+class Swapped(FunctionPass):
+    def __call__(self, batch, weights):
+        own, other, is_other = batch
+        return np.stack([self.network.function(np.where(each, other, own)) for each in is_other]), weights > 0

@@ -108,12 +108,13 @@ class SeenRows(NamedTuple):
 
     Attributes:
         entries: The values.
-        gradients: The derivatives, shape (num_units, batch_size, num_lags, num_entries).
+        squares: The squared derivatives, 0 where a row has not the lag, shape (num_units, batch_size, num_lags,
+            num_entries), float64.
         same_step: Those of the same step, of the same shape; many-to-many networks only, else None.
     """
 
     entries: Entries
-    gradients: Array
+    squares: Array
     same_step: Array | None
 
 
@@ -237,5 +238,14 @@ class Network(abc.ABC):
         """
 
     @abc.abstractmethod
-    def output_pass(self, batch: Batch, question: Question) -> Pass[Array]:
-        """A pass that returns what would be differentiated, shape (batch_size, num_units)."""
+    def swap_pass(self, batch: Batch, question: Question) -> Pass[Array]:
+        """A pass that returns what would be differentiated of rows some of whose entries are those of other rows.
+
+        Args:
+            batch: For each input some rows; then for each as many other rows; then for each, swap by swap, whether an
+                entry is that of the other row, shape (num_swaps, *row_shape), bool.
+            question: As for any pass.
+
+        Returns:
+            The pass, which returns numbers of shape (num_swaps, batch_size, num_units).
+        """

@@ -19,7 +19,7 @@ from keras_sensitivity.networks.keras_tf.facts import Path
 from keras_sensitivity.networks.keras_tf.graphs import Graph
 from keras_sensitivity.networks.keras_tf.identity import Identity
 from keras_sensitivity.networks.keras_tf.layers import called, is_stateful, packed
-from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, OutputPass, RowPass, specs_of
+from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, RowPass, SwapPass, specs_of
 from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS
 from keras_sensitivity.networks.network import Batch, Derivatives, Entries, Network, Pass, Question, Seen
 
@@ -114,9 +114,9 @@ class KerasNetwork(Network):
         """The moments of the inputs, and their values."""
         return self._pass(InputPass, batch, question)
 
-    def output_pass(self, batch: Batch, question: Question) -> Pass[Array]:
-        """What would be differentiated."""
-        return self._pass(OutputPass, batch, question)
+    def swap_pass(self, batch: Batch, question: Question) -> Pass[Array]:
+        """What would be differentiated, after swaps."""
+        return self._pass(SwapPass, batch, question)
 
     def _pass(self, kind: type[KerasPass[R]], batch: Batch, question: Question) -> Pass[R]:
         """This kind of pass for the model as it is now, traced only where that was not done before."""

@@ -30,7 +30,7 @@ from keras_sensitivity.networks.network import (
     SeenRows,
 )
 
-__all__ = ["InputPass", "KerasPass", "LookPass", "OutputPass", "RowPass", "specs_of"]
+__all__ = ["InputPass", "KerasPass", "LookPass", "RowPass", "SwapPass", "specs_of"]
 
 Array = np.ndarray[Any, Any]
 R = TypeVar("R")
@@ -110,7 +110,9 @@ class KerasPass(Pass[R]):
     def _traced(self, *arguments: tf.Tensor) -> tuple[Any, tuple[tf.Tensor, ...]]:
         """What is computed on the device; whether calls with integers cast to numbers agree with the model's own."""
         *inputs, weights, rows, target_scale = arguments
-        x, scale = tuple(inputs), Scale(rows, target_scale)
+        x = self._rows(tuple(inputs))
+        rows = tf.tile(rows, [x[0].shape[0] // rows.shape[0]])
+        scale = Scale(rows, target_scale)
         forward = Forward.of(self._whole_model(), x, self._question, scale, **self._how)
         self.units, self.mode, self.left_out = forward.units, forward.mode, forward.run.left_out
         self.is_activated = forward.run.is_activated
@@ -119,6 +121,10 @@ class KerasPass(Pass[R]):
         self.is_masked = any(lags.steps is not None for lags in forward.lags)
         self._cast_calls = tuple(forward.run.agreements)
         return self._on_device(x, weights, forward, scale), tuple(forward.run.agreements.values())
+
+    def _rows(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        """What the model is called with."""
+        return batch
 
     @property
     def _how(self) -> dict[str, Any]:
@@ -173,7 +179,7 @@ class _Sums(NamedTuple):
     squares: Any
     output_rows: Any
     entry_rows: Any
-    gradient_rows: Any
+    square_rows: Any
     same_step_rows: Any
 
 
@@ -193,15 +199,14 @@ class LookPass(KerasPass[Seen]):
         shape = (x[0].shape[0], *forward.shape)
         inputs = slice(shape[-1] - self.num_probes)  # the entries of the inputs; those of the probes follow
         is_binned = self._question.definition.scale == "path" and self.num_derivatives <= MOST_DERIVATIVES
-        kept = wide(forward.target.dtype) if is_binned else None
-        per_unit, h, gradient_rows = over_units(derivatives, present, len(self.units), shape, kept)
+        per_unit, h, square_rows = over_units(derivatives, present, len(self.units), shape, is_binned)
         flat = tf.reduce_all(h[..., inputs] == 0, axis=(1, 2)) & (weights > 0)
         diagonal: Any = ()
         same_step_rows: Any = ()
         if self.mode == "many-to-many":
             model, how = self._whole_model(), self._how
             of_unit, self.same_step = same_step(model, forward, scale, self._question, **how)
-            diagonal, h, same_step_rows = over_units(of_unit, present, len(self.units), shape, kept)
+            diagonal, h, same_step_rows = over_units(of_unit, present, len(self.units), shape, is_binned)
         h = tf.reshape((h * valid)[..., inputs], (shape[0], -1))
         return _Sums(
             reached=forward.reached,
@@ -217,8 +222,8 @@ class LookPass(KerasPass[Seen]):
             squares=product_sums(h, rows),
             output_rows=forward.target,
             entry_rows=_entry_rows(forward, present) if is_binned else (),
-            gradient_rows=gradient_rows,
-            same_step_rows=same_step_rows,
+            square_rows=square_rows * valid if is_binned else (),
+            same_step_rows=same_step_rows * valid if is_binned and self.mode == "many-to-many" else (),
         )
 
     def _are_finite(self, found: _Sums) -> bool:
@@ -246,7 +251,7 @@ class LookPass(KerasPass[Seen]):
         rows = None
         if len(found.entry_rows):
             same_step = found.same_step_rows if len(found.same_step_rows) else None
-            rows = SeenRows(Entries(*found.entry_rows), found.gradient_rows, same_step)
+            rows = SeenRows(Entries(*found.entry_rows), found.square_rows, same_step)
         return Seen(Look(moments), found.output_rows, rows), found.reached
 
 
@@ -315,11 +320,20 @@ class InputPass(KerasPass[tuple[Moments, "Entries | None"]]):
         return (moments, Entries(*rows) if rows else None), reached
 
 
-class OutputPass(KerasPass[Array]):
-    """The pass of a swap: what would be differentiated; no derivative is run."""
+class SwapPass(KerasPass[Array]):
+    """The pass of swaps: all of them beside each other are one batch of the model; no derivative is run."""
 
     def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
-        return forward.reached, forward.target
+        target = forward.target
+        return tf.reshape(target, (-1, weights.shape[0], target.shape[1])), forward.reached[: weights.shape[0]]
+
+    def _rows(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+        count = len(batch) // 3
+        rows = []
+        for own, other, is_other in zip(batch[:count], batch[count : 2 * count], batch[2 * count :], strict=True):
+            swapped = tf.where(is_other[:, None], other[None], own[None])
+            rows.append(tf.reshape(swapped, (-1, *own.shape[1:])))
+        return tuple(rows)
 
     def _are_finite(self, found: Any) -> bool:
         return True  # with a row of which everything is masked, whoever swaps has to deal
@@ -327,5 +341,5 @@ class OutputPass(KerasPass[Array]):
     def _has_derivatives(self, found: Any, rows: Array) -> bool:
         return False
 
-    def _result(self, found: Any) -> tuple[Array, Array]:
-        return found[1], found[0]
+    def _result(self, found: tuple[Array, Array]) -> tuple[Array, Array]:
+        return found

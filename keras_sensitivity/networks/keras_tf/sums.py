@@ -19,7 +19,7 @@ Sums = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 
 
 def over_units(
-    derivatives: Callable[[Any], tf.Tensor], weights: tf.Tensor, num_units: int, shape: tuple[int, ...], kept: Any
+    derivatives: Callable[[Any], tf.Tensor], weights: tf.Tensor, num_units: int, shape: tuple[int, ...], keep: bool
 ) -> tuple[Sums, tf.Tensor, Any]:
     """What is made of each unit's derivatives g, of ``shape``.
 
@@ -28,34 +28,33 @@ def over_units(
         weights: See `power_sums`.
         num_units: How many there are.
         shape: Of the derivatives of a unit.
-        kept: The type in which they are returned; None: they are not.
+        keep: Whether the g**2 themselves are returned.
 
     Returns:
-        The power sums, stacked; h = sum over units of g**2; the derivatives themselves, stacked, or ().
+        The power sums, stacked; h = sum over units of g**2; the g**2, stacked, or ().
     """
     h = tf.zeros(shape, tf.float64)
     if num_units <= UNROLLED_UNITS:
         sums, every = [], []
         for unit in range(num_units):
             g = derivatives(unit)
-            h += g**2
+            every.append(g**2)
+            h += every[-1]
             sums.append(power_sums(g, weights))
-            every.append(g)
-        stacked = tuple(tf.stack(each) for each in zip(*sums, strict=True))
-        return stacked, h, () if kept is None else tf.cast(tf.stack(every), kept)
+        return tuple(tf.stack(each) for each in zip(*sums, strict=True)), h, tf.stack(every) if keep else ()
 
     def body(unit: tf.Tensor, h: tf.Tensor, *columns: tf.TensorArray) -> tuple[Any, ...]:
         g = tf.ensure_shape(derivatives(unit), shape)
-        values = [*power_sums(g, weights), *([] if kept is None else [tf.cast(g, kept)])]
+        values = [*power_sums(g, weights), *([g**2] if keep else [])]
         written = [column.write(unit, value) for column, value in zip(columns, values, strict=True)]
         return unit + 1, h + g**2, *written
 
     empty = [tf.TensorArray(tf.float64, num_units, element_shape=shape[1:]) for _ in range(3)]
-    if kept is not None:
-        empty.append(tf.TensorArray(kept, num_units, element_shape=shape))
+    if keep:
+        empty.append(tf.TensorArray(tf.float64, num_units, element_shape=shape))
     looped = tf.while_loop(lambda unit, *_: unit < num_units, body, (0, h, *empty), maximum_iterations=num_units)
     columns = [column.stack() for column in looped[2:]]
-    return tuple(columns[:3]), looped[1], () if kept is None else columns[3]
+    return tuple(columns[:3]), looped[1], columns[3] if keep else ()
 
 
 def power_sums(values: tf.Tensor, weights: tf.Tensor) -> Sums:
