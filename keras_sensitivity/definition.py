@@ -39,7 +39,7 @@ class Definition:
 
         change: What a feature is changed by. "derivative": infinitesimally, as in the paper. "swap": really, to the
             value that it has in another row, which costs a forward pass a feature and needs no labels. "auto" swaps
-            columns of a table that have few values among the measured rows, at most 32 and each in two rows on the
+            columns of a table that have few values among the measured rows, at most 32 and each in four rows on the
             average, and codes: between these there is nothing, and a slope there is an accident. Of all others, and of
             whatever has a time axis, it takes the derivative. With a ``scale`` other than "path" the numbers would not
             be comparable, and "auto" is the derivative throughout.

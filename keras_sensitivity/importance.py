@@ -18,14 +18,19 @@ from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Features
 from keras_sensitivity.look import FORMAT, Look
+from keras_sensitivity.moments import Means
 from keras_sensitivity.sizes import Sizes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Importance"]
+__all__ = ["DIFFERS", "Importance"]
 
 Array = np.ndarray[Any, Any]
+
+# When the table says that a number is to be taken with care: see `Importance.table`.
+HEAVY, RARE, DIFFERENCE, FACTOR = 0.5, 0.95, 2.0, 1.5
+DIFFERS = "differs from real changes"
 
 # What reading a file raises that is no archive, or not a whole one.
 UNREADABLE = (
@@ -230,6 +235,13 @@ class Importance:
           no time axis ``rms**2 == mean**2 + std**2``. The sign of ``mean`` is the direction of the effect; a ``std``
           near 0 means a linear one. Derivatives of several units may cancel: choose one with
           ``Definition(output=...)``. NaN for groups.
+        - ``change``: what the feature was changed by: "derivative" or "swap", see `Definition`.
+        - ``real_change``: the importance that it has where real changes are taken of all features, percent; NaN where
+          none were measured. `measure` with ``verbose=1``, and a fit at its end, measure them on 512 rows.
+        - ``caution``: why a derivative may say something else than a real change: "heavy tails", where the outermost
+          4 % of the values make more than half of the variance; "rare values", where 95 % of the rows have about the
+          same value; "differs from real changes", where ``real_change`` is another share by a factor of 1.5 and by 2
+          percentage points; else "".
         - ``rank``: 1 for the most important.
         """
         importance = self.features
@@ -240,10 +252,43 @@ class Importance:
             "rms": self._sizes.by_feature,
             "mean": mean,
             "std": std,
-            "change": np.where(np.isin(np.arange(len(self._names)), self._swapped), "swap", "derivative"),
+            "change": np.where(self._is_swapped, "swap", "derivative"),
+            "real_change": self._real_change,
+            "caution": self._cautions,
             "rank": importance.rank(ascending=False, method="first").astype(int),
         }
         return pd.DataFrame(columns, index=self._names)
+
+    @property
+    def _is_swapped(self) -> Array:
+        return np.isin(np.arange(len(self._names)), self._swapped)
+
+    @property
+    def _real_change(self) -> Array:
+        """Percent; of features that were not swapped for the check, their own number is taken."""
+        q = self._sizes.real_changes
+        if np.isnan(q).all() or not ("check" in self._look or self._is_swapped.all()):
+            return np.full(len(q), np.nan)
+        return np.where(np.isnan(q), np.nan, shares.percent(np.where(np.isnan(q), self._sizes.by_feature, q)))
+
+    @property
+    def _cautions(self) -> list[str]:
+        importance, real = self.features.to_numpy(), self._real_change
+        apart, larger, smaller = np.abs(real - importance), np.maximum(real, importance), np.minimum(real, importance)
+        reasons = {
+            "heavy tails": self._sizes.tails > HEAVY,
+            "rare values": (self._sizes.most_common >= RARE) & ~self.is_constant,
+            DIFFERS: (apart > DIFFERENCE) & (larger > FACTOR * smaller),
+        }
+        every = zip(*([name if holds else "" for holds in mask] for name, mask in reasons.items()), strict=True)
+        return [
+            "" if is_swapped else ", ".join(filter(None, of_feature))
+            for of_feature, is_swapped in zip(every, self._is_swapped, strict=True)
+        ]
+
+    def with_check(self, changes: Means) -> Importance:
+        """The same with real changes on some rows beside it: see "check" of `Look`."""
+        return Importance(Look({**self._look, "check": changes}), **self._kind)
 
     @property
     def variance(self) -> pd.DataFrame | None:

@@ -51,6 +51,8 @@ class Look(Mapping[str, Any]):
     lag_swaps      the same when all features of a lag are, shape (num_units, num_lags)
     pairs          of the changes summed over the units, (num_swapped,), the sum of the squared outputs, (1,), the
                    outputs, (num_units,), and, where they are few, of what "squares" is of, (num_lags * num_entries,)
+    check          the same as "swaps" of all features, on some rows, shape (num_units, num_features); NaN of those that
+                   were not swapped for it; where it was asked whether derivatives and real changes agree
     ============== =====================================================================================================
 
     Example:
@@ -75,8 +77,8 @@ class Look(Mapping[str, Any]):
         return len(self._moments)
 
     def merge(self, other: Look) -> Look:
-        """The look at the rows of both; both have the same names."""
-        return Look({name: moments.merge(other[name]) for name, moments in self._moments.items()})
+        """The look at the rows of both; what only one of them has says nothing of these."""
+        return Look({name: moments.merge(other[name]) for name, moments in self._moments.items() if name in other})
 
     def arrays(self) -> dict[str, Array]:
         """All numbers, by "name/kind/field", for an archive."""

@@ -13,9 +13,9 @@ from keras_sensitivity import errors
 from keras_sensitivity.bins import Binned, Bins
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import image_shape
-from keras_sensitivity.importance import Importance
+from keras_sensitivity.importance import DIFFERS, Importance
 from keras_sensitivity.look import Look
-from keras_sensitivity.moments import Mergeable, Moments
+from keras_sensitivity.moments import Means, Mergeable, Moments
 from keras_sensitivity.networks.network import MOST_DERIVATIVES, Entries, Network, Part, Seen, SeenRows
 from keras_sensitivity.plan import Options, Plan
 from keras_sensitivity.rows.rows import Chunk, Rows
@@ -33,6 +33,9 @@ DIFFERENT_SHARE = 0.1
 
 # Rows by which bins are made at the most, and entries whose squared derivatives are kept beside swaps.
 BIN_ROWS, JOINT_ENTRIES = 8192, 256
+
+# Rows and features of which derivatives are compared with real changes at the most.
+CHECK_ROWS, MOST_CHECKED = 512, 64
 
 
 class Measurement:
@@ -147,6 +150,40 @@ class Measurement:
         )
         self._warn(importance)
         return importance
+
+    def checked(self, importance: Importance) -> Importance:
+        """The same importance, with real changes on a few rows beside it, and a warning where they differ much.
+
+        It costs a forward pass of 512 rows for each of the features whose derivative was taken, up to 64.
+        """
+        plan, columns = self._plan, columns_by_feature(self._plan.blocks, self._plan.features)
+        is_table = all(block.num_lags is None and len(block.shape) < 3 for block in plan.blocks)
+        if not is_table or not isinstance(self._definition.scale, str):
+            return importance
+        largest = np.argsort(-importance.features.to_numpy(), kind="stable")
+        asked = [index for index in largest if columns[index] and index not in self.swapped][:MOST_CHECKED]
+        if not asked:
+            return importance
+        rows, chunk = self._pool.some(plan.batch_size if self._network.fixed_batch_size else CHECK_ROWS)
+        swaps = Swaps([columns[index] for index in asked], (), chunk, is_own=True)
+        partners = swaps.partners(np.arange(len(chunk)))
+        question = plan.question._replace(jit_compile=False)  # not worth a compilation
+        outputs = self._network.swap_pass(next(swaps.batches(rows, partners, plan.most_rows)), question)
+        tally = Tally(swaps, outputs, plan.most_rows)
+        tally.add(rows, chunk.row_weights, None)
+        found = tally.moments()["swaps"]
+        means = np.full((len(plan.traced.units), len(columns)), np.nan)
+        means[:, asked] = found.mean
+        importance = importance.with_check(Means(np.asarray(chunk.row_weights.sum()), means))
+        self._warn_of_differences(importance)
+        return importance
+
+    def _warn_of_differences(self, importance: Importance) -> None:
+        table = importance.table
+        differing = table[table["caution"].str.contains(DIFFERS)]
+        if len(differing):
+            lines = [f"{name} {row.importance:.1f} % ({row.real_change:.1f} %)" for name, row in differing.iterrows()]
+            self._warn_once(errors.warn_differences, lines)
 
     def _look(self, seen: Seen) -> Look:
         """The look at a batch, with what is in the bins."""

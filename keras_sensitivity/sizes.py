@@ -17,6 +17,9 @@ __all__ = ["Sizes"]
 
 Array = np.ndarray[Any, Any]
 
+# The part of the rows at each end that counts as a tail.
+TAIL = 0.02
+
 
 class Squares(NamedTuple):
     """Squared sizes of derivatives, scaled: s**2 * mean of g**2.
@@ -175,6 +178,51 @@ class Sizes:
             q = np.array(q)
             q[self._swapped] = np.sqrt(self._look["swaps"].mean.sum(axis=0))
         return q
+
+    @property
+    def real_changes(self) -> Array:
+        """The q[f] with real changes wherever they are known, NaN where they are not, shape (num_features,)."""
+        q = np.full(len(self.by_feature), np.nan)
+        if "check" in self._look:
+            q = np.sqrt(self._look["check"].mean.sum(axis=0))
+        return self._with_swaps(q)
+
+    @property
+    def tails(self) -> Array:
+        """The part of the variance that the outermost values make, about 4 % of the rows, shape (num_features,).
+
+        NaN of features of several entries, and where there are no bins. Of normal values it is 0.2.
+        """
+        spread = self._spread
+        if spread is None:
+            return np.full(len(self._features.names), np.nan)
+        order = np.argsort(np.where(spread.weight > 0, spread.mean, np.inf), axis=0)
+        weight, mean, m2 = (np.take_along_axis(each, order, axis=0) for each in (spread.weight, spread.mean, spread.m2))
+        total = weight.sum(axis=0)
+        below = np.cumsum(weight, axis=0) / total
+        is_outer = (below <= TAIL) | (below - weight / total >= 1 - TAIL)
+        squares = m2 + weight * (mean - (weight * mean).sum(axis=0) / total) ** 2
+        return self._of_columns(shares.quotient((squares * is_outer).sum(axis=0), squares.sum(axis=0)))
+
+    @property
+    def most_common(self) -> Array:
+        """The part of the rows that have about the most common value, shape (num_features,); NaN as in `tails`."""
+        spread = self._spread
+        if spread is None:
+            return np.full(len(self._features.names), np.nan)
+        return self._of_columns(spread.weight.max(axis=0) / spread.weight.sum(axis=0))
+
+    @property
+    def _spread(self) -> Moments | None:
+        """Moments of the values in each bin, shape (num_bins, num_entries), without probes."""
+        spread = self._look.get("spread")
+        if spread is None:
+            return None
+        count = len(self._features.owners)
+        return Moments(spread.weight[:, :count], spread.mean[:, :count], spread.m2[:, :count])
+
+    def _of_columns(self, entries: Array) -> Array:
+        return np.where(self._features.are_columns, self._features.sum(entries), np.nan)
 
     # --- how they scatter ---------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ import numpy as np
 from keras_sensitivity import errors
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Block, Features
-from keras_sensitivity.moments import CrossMoments, Means, Mergeable, product
+from keras_sensitivity.moments import CrossMoments, Means, product
 from keras_sensitivity.networks.network import Batch, Pass
 from keras_sensitivity.rows.rows import Chunk
 
@@ -28,7 +28,10 @@ __all__ = ["FEW_VALUES", "Column", "Swaps", "Tally", "check_swaps", "chosen", "c
 Array = np.ndarray[Any, Any]
 
 # A column of at most so many different values has nothing in between: a network's slope there is an accident.
-FEW_VALUES = 32
+FEW_VALUES, ROWS_OF_A_VALUE = 32, 4
+
+# Pairs of rows that a look should have, and partners of a row at the most.
+ENOUGH_PAIRS, MOST_PARTNERS = 1024, 8
 
 # Numbers of a row whose covariances are kept at the most; beyond, only the variances are.
 MOST_JOINT = 512
@@ -120,8 +123,8 @@ def chosen(definition: Definition, blocks: Sequence[Block], features: Features, 
 
 
 def _has_few_values(values: Array) -> bool:
-    """Whether a column has few values, each of which several rows share on the average."""
-    few = min(FEW_VALUES, values.size // 2)
+    """Whether a column has few values, each of which several rows share."""
+    few = min(FEW_VALUES, values.size // ROWS_OF_A_VALUE)
     # The first rows tell at once of most columns that they have more.
     return all(len(np.unique(part)) <= few for part in (values[: 4 * FEW_VALUES], values))
 
@@ -129,8 +132,8 @@ def _has_few_values(values: Array) -> bool:
 class Swaps:
     """What is swapped, and with which rows.
 
-    The partner of a row is the next one in a fixed shuffle of the rows of the pool that have a weight, so that equal
-    calls give equal numbers.
+    The partners of a row are the next in a fixed shuffle of the rows of the pool that have a weight, so that equal
+    calls give equal numbers: one where there are many rows, several where there are few and chance would tell.
 
     Args:
         features: The columns of each feature that is swapped.
@@ -149,14 +152,16 @@ class Swaps:
         weighty = np.flatnonzero(pool.row_weights > 0)
         self.mean_weight = pool.row_weights[weighty].mean()
         self._shuffled = weighty[np.random.default_rng(0).permutation(len(weighty))]
-        self._partners = np.arange(len(pool))
-        self._partners[self._shuffled] = np.roll(self._shuffled, -1)
+        self._places = np.zeros(len(pool), int)  # of a row without a weight it does not matter
+        self._places[self._shuffled] = np.arange(len(weighty))
+        enough = math.ceil(ENOUGH_PAIRS / len(weighty))
+        self.shifts = range(1, 1 + max(1, min(enough, MOST_PARTNERS, len(weighty) - 1)))
 
-    def partners(self, positions: Array) -> Array:
+    def partners(self, positions: Array, shift: int = 1) -> Array:
         """The row of the pool whose values each row gets."""
         if self.is_own:  # rows that fill up the last batch have no position
-            return np.asarray(self._partners[np.minimum(positions, len(self._partners) - 1)])
-        return np.asarray(self._shuffled[positions % len(self._shuffled)])
+            positions = self._places[np.minimum(positions, len(self._places) - 1)]
+        return np.asarray(self._shuffled[(positions + shift) % len(self._shuffled)])
 
     def batches(self, rows: Batch, partners: Array, most_rows: int) -> Iterator[Batch]:
         """What passes of swaps take, one after the other: rows, those of their partners, which entries are swapped.
@@ -209,18 +214,23 @@ class Tally:
             h: Their squared derivatives, summed over the units, shape (batch_size, num_lags * num_entries), whose
                 covariances with the changes are asked for.
         """
-        partners = self._swaps.partners(np.arange(self._position, self._position + len(weights)))
+        positions = np.arange(self._position, self._position + len(weights))
         self._position += len(weights)
-        outputs, *after = self._swaps.run(self._outputs, batch, weights, partners, self._most_rows)
-        squares = np.stack([np.square(outputs - each) / 2 for each in after], axis=2)
-        others = self._swaps.pool.row_weights[partners]
-        # A swap of codes may leave a row of which everything is masked, and no output: no row that there could be.
-        exist = np.asarray(np.isfinite(squares).all(axis=1))
-        squares = np.where(exist[:, None], squares, 0.0)
-        pairs = (weights * others)[:, None] * exist
-        self._merge(self._means, Means.from_sums(pairs.sum(axis=0), np.einsum("ns,nus->us", pairs, squares)))
-        changes = squares[:, :, : self._swaps.num_features].sum(axis=1) * (others / self._swaps.mean_weight)[:, None]
-        rows = np.concatenate([changes, np.square(outputs).sum(axis=1, keepdims=True), outputs], axis=1)
+        changes = []
+        for shift in self._swaps.shifts:
+            partners = self._swaps.partners(positions, shift)
+            outputs, *after = self._swaps.run(self._outputs, batch, weights, partners, self._most_rows)
+            squares = np.stack([np.square(outputs - each) / 2 for each in after], axis=2)
+            others = self._swaps.pool.row_weights[partners]
+            # A swap of codes may leave a row of which everything is masked, and no output: no row that there could be.
+            exist = np.asarray(np.isfinite(squares).all(axis=1))
+            squares = np.where(exist[:, None], squares, 0.0)
+            pairs = (weights * others)[:, None] * exist
+            self._merge(self._means, Means.from_sums(pairs.sum(axis=0), np.einsum("ns,nus->us", pairs, squares)))
+            of_features = squares[:, :, : self._swaps.num_features].sum(axis=1)
+            changes.append(of_features * (others / self._swaps.mean_weight)[:, None])
+        change = np.mean(changes, axis=0)
+        rows = np.concatenate([change, np.square(outputs).sum(axis=1, keepdims=True), outputs], axis=1)
         every = rows if h is None else np.concatenate([rows, h], axis=1)
         empty = CrossMoments.empty(every.shape[1], diagonal=every.shape[1] > MOST_JOINT)
         self._merge(self._joint, empty.update(every, weights))
@@ -231,15 +241,15 @@ class Tally:
     def _merge(so_far: list[Any], more: Any) -> None:
         so_far[:] = [so_far[0].merge(more) if so_far else more]
 
-    def moments(self) -> dict[str, Mergeable]:
+    def moments(self) -> dict[str, Any]:
         """What a `Look` keeps: "swaps", "lag_swaps" and "pairs".
 
-        Where the rows swap among themselves a row takes part in two pairs, its own and that of the row whose partner it
-        is. The covariance of these is added to that of the rows, so that by the number of rows it is that of the means.
+        Where the rows swap among themselves a row takes part in its own pairs and in those of the rows whose partner it
+        is. The covariances of these are added to that of the rows: by the number of rows it is that of the means.
         """
         (means,), (joint,) = self._means, self._joint
         count = self._swaps.num_features
-        found: dict[str, Mergeable] = {"pairs": self._with_partners(joint) if self._rows else joint}
+        found: dict[str, Any] = {"pairs": self._with_partners(joint) if self._rows else joint}
         found["swaps"] = Means(means.weight[:count], means.mean[:, :count])
         if means.mean.shape[1] > count:
             found["lag_swaps"] = Means(means.weight[count:], means.mean[:, count:])
@@ -248,7 +258,9 @@ class Tally:
     def _with_partners(self, joint: CrossMoments) -> CrossMoments:
         rows, weights = (np.concatenate(each) for each in zip(*self._rows, strict=True))
         centred = rows - joint.mean[: rows.shape[1]]
-        weighted, partners = weights[:, None] * centred, centred[self._swaps.partners(np.arange(len(rows)))]
+        weighted = weights[:, None] * centred
+        every = [self._swaps.partners(np.arange(len(rows)), shift) for shift in self._swaps.shifts]
+        partners = np.sum([centred[each] for each in every], axis=0)
         m2, size = joint.m2.copy(), rows.shape[1]
         if m2.ndim == 2:
             lagged = product(weighted, partners)

@@ -90,6 +90,15 @@ def warn_too_wide(received: int, most: int) -> None:
     )
 
 
+def warn_differences(features: Sequence[str]) -> None:
+    """Warn of features whose derivatives and real changes say different things."""
+    warn(
+        "The importances of some features are far from those of real changes (on some rows, in brackets): "
+        f"{listed(features)}. Small changes of these features tell little of large ones: Importance.table says why "
+        "this may be, and Definition(change='swap') measures the large ones."
+    )
+
+
 def refuse_swapped_entries() -> NoReturn:
     """Say that single entries of an image are not swapped."""
     fail(

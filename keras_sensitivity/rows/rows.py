@@ -94,6 +94,12 @@ class Rows:
         """A batch made of the first rows alone, for whatever needs some rows before the reading begins."""
         return self._batch([self.first.part(slice(batch_size))], batch_size)
 
+    def some(self, count: int) -> tuple[Batch, Chunk]:
+        """A batch of a fixed random subset of the sample, at most so many rows, and the same as they came."""
+        sample = self.sample()
+        chunk = sample.part(_subset(len(sample), count))
+        return self._batch([chunk], len(chunk))[0], chunk
+
     def position(self, index: int) -> int:
         """Where the row with this index stands in the user's x."""
         return index if self.positions is None else int(self.positions[index])
