@@ -13,8 +13,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The theme's notice of its successor.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test lint types imports tests slow package pictures examples study-credit study-dead-features paper \
-	paper-page benchmark docs docs-serve clean
+.PHONY: help demo test lint types imports tests slow package pictures examples study-credit study-dead-features \
+	study-agreement paper paper-page benchmark docs docs-serve clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,7 @@ pictures: demo ## Draw the pictures of the documents anew
 	$(BIN)/python examples/bike_demand.py
 	$(BIN)/python examples/mixed_inputs.py
 	$(BIN)/python examples/seeds.py
+	$(BIN)/python studies/path_picture.py
 	cp $(foreach name,$(PICTURES),runs/$(name).png) docs/images/
 	$(BIN)/python tools/tensorboard_picture.py runs/demo docs/images/tensorboard.png
 
@@ -86,6 +87,10 @@ study-dead-features: $(READY) ## Hundreds of fits to data with known truth, for 
 	$(BIN)/python studies/death_rates.py
 	$(BIN)/python studies/death_rates_page.py
 
+study-agreement: $(READY) ## How far the numbers agree with real changes; puts the tables into the documents
+	$(BIN)/python studies/agreement.py
+	$(BIN)/python studies/agreement_page.py
+
 benchmark: $(READY) ## Run every script in benchmarks/
 	@$(call run-all,benchmarks)
 
@@ -95,7 +100,7 @@ clean: ## Remove caches and builds; .venv and runs stay
 
 # What the documents show of runs/.
 PICTURES := demo/simulation digits/digits dead_features/dead_features bike_demand/bike_demand mixed_inputs/mixed_inputs \
-	seeds/seeds
+	seeds/seeds path/path
 
 # A folder's scripts, one after the other; a leading underscore marks a module that they share.
 run-all = set -e; for script in $(sort $(wildcard $(1)/[!_]*.py)); do \

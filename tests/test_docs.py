@@ -5,6 +5,7 @@ import inspect
 import pathlib
 import re
 
+import agreement_page
 import death_rates_page
 import doctest_fences
 import math_fences
@@ -60,6 +61,7 @@ def test_links_lead_somewhere(page):
         assert link.startswith("https://") or (page.parent / link).exists(), link
 
 
-def test_the_tables_of_the_study_are_those_of_its_results():
-    text = death_rates_page.PAGE.read_text()
-    assert death_rates_page.page(text, death_rates_page.results()) == text
+@pytest.mark.parametrize("study", [agreement_page, death_rates_page], ids=lambda study: study.PAGE.stem)
+def test_the_tables_of_the_studies_are_those_of_their_results(study):
+    text = study.PAGE.read_text()
+    assert study.page(text, study.results()) == text

@@ -1,6 +1,10 @@
 """The examples find what the paper has; `make examples` runs them as scripts."""
 
+import re
+
 import _datasets
+import agreement
+import agreement_page
 import credit_default
 import dead_features
 import death_rates
@@ -89,6 +93,25 @@ def test_seeds(rng, tmp_path):
     assert twins["std"].min() > together.spread["std"].max()
     seeds.draw(alone, together, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_the_study_of_agreement_in_small(monkeypatch):
+    monkeypatch.setattr(agreement, "FUNCTION_ROWS", 4000)
+    monkeypatch.setattr(agreement, "EPOCHS", 2)
+    case = agreement.exact_case("money / 50 + x")
+    np.testing.assert_allclose(case.data.y[:, 0], case.data.x["money"] / 50 + case.data.x["x"], atol=1e-5)
+    effects = case.data.x.std() / [50, 1]
+    assert effects["money"] < 0.9 * effects["x"]
+    shares = agreement.measures(case)
+    for name in ["real changes", "default", "path", "std", "permutation"]:  # the function is linear
+        np.testing.assert_allclose(shares[name], 100 * effects / effects.sum(), atol=2, err_msg=name)
+    np.testing.assert_allclose(shares["paper"], [100 / 51, 5000 / 51], rtol=1e-4)
+    cases = [*agreement.networks("wine", 1), case]
+    table = pd.concat([agreement.rows(case) for case in cases])
+    np.testing.assert_allclose(table.groupby([*agreement_page.FIT, "measure"])["share"].sum(), 100, rtol=1e-6)
+    section = agreement_page.section(table)
+    assert re.search(r"^\| wine, relu, logits +\|.*\| +\|$", section, flags=re.MULTILINE)  # no SHAP there
+    assert re.search(r"^\| money / 50 \+ x, money +\|.*\| +2.0 \|", section, flags=re.MULTILINE)
 
 
 def test_digits():
