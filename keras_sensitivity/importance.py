@@ -415,7 +415,9 @@ class Importance:
     def merge(self, other: Importance) -> Importance:
         """The importance of the rows of both: looks at parts of the rows, such as those of several machines, add up.
 
-        Whatever was measured over all rows at once is the same, up to rounding. The order does not matter.
+        The order does not matter. Measured with the same background, which gives the scale and the bins, derivatives
+        are up to rounding what they are over all rows at once; each with its own rows as background, up to the bins,
+        which merge quantile by quantile. Real changes add up pair by pair.
 
         Args:
             other: Of the same model, the same features and the same definition.
@@ -430,7 +432,7 @@ class Importance:
         >>> import keras_sensitivity as ks
         >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
         >>> x = np.random.default_rng(0).normal(size=(100, 2))
-        >>> merged = ks.measure(model, x[:30]).merge(ks.measure(model, x[30:]))
+        >>> merged = ks.measure(model, x[:30], background=x).merge(ks.measure(model, x[30:], background=x))
         >>> bool(np.allclose(merged.features, ks.measure(model, x).features)), merged.num_samples
         (True, 100)
         """

@@ -90,7 +90,7 @@ class Measurement:
             columns = columns_by_feature(plan.blocks, plan.features)
             with_lags = definition.change == "swap" and not plan.traced.is_masked
             lags = columns_by_lag(plan.blocks) if with_lags else ()
-            is_own = self._pool is plan.rows and plan.rows.num_rows is not None
+            is_own = self._pool is plan.rows
             self._swaps = Swaps([columns[index] for index in self.swapped], lags, sample, is_own)
             self._renew_outputs(self._swaps)
 

@@ -139,7 +139,7 @@ class Swaps:
         features: The columns of each feature that is swapped.
         lags: Those of each lag.
         pool: The rows whose values are taken.
-        is_own: Whether these are the rows that are measured, in their order; else any rows like them.
+        is_own: Whether these are the rows that are measured, in their order, or the first of them; else any like them.
     """
 
     def __init__(
@@ -159,8 +159,9 @@ class Swaps:
 
     def partners(self, positions: Array, shift: int = 1) -> Array:
         """The row of the pool whose values each row gets."""
-        if self.is_own:  # rows that fill up the last batch have no position
-            positions = self._places[np.minimum(positions, len(self._places) - 1)]
+        if self.is_own:
+            first = np.minimum(positions, len(self._places) - 1)
+            positions = np.where(positions == first, self._places[first], positions)
         return np.asarray(self._shuffled[(positions + shift) % len(self._shuffled)])
 
     def batches(self, rows: Batch, partners: Array, most_rows: int) -> Iterator[Batch]:
@@ -234,8 +235,9 @@ class Tally:
         every = rows if h is None else np.concatenate([rows, h], axis=1)
         empty = CrossMoments.empty(every.shape[1], diagonal=every.shape[1] > MOST_JOINT)
         self._merge(self._joint, empty.update(every, weights))
-        if self._swaps.is_own:
-            self._rows.append((rows, weights))
+        first = positions < len(self._swaps.pool)
+        if self._swaps.is_own and first.any():
+            self._rows.append((rows[first], weights[first]))
 
     @staticmethod
     def _merge(so_far: list[Any], more: Any) -> None:

@@ -122,7 +122,7 @@ def test_explain_reads_its_background_once(kind, model):
 @pytest.mark.parametrize("kind", AGAIN)
 def test_each_look_of_a_fit_reads_its_stream_once(kind, model):
     read = []
-    watch = ks.SensitivityCallback(AGAIN[kind](read), num_samples=None, **PLAIN)
+    watch = ks.SensitivityCallback(AGAIN[kind](read), num_samples=None, definition=STD, **PLAIN)
     counts = []
     counter = keras.callbacks.LambdaCallback(
         on_train_begin=lambda logs: counts.append(len(read)), on_epoch_end=lambda epoch, logs: counts.append(len(read))
@@ -136,7 +136,7 @@ def test_each_look_of_a_fit_reads_its_stream_once(kind, model):
 @pytest.mark.parametrize("kind", STREAMS)
 def test_a_number_of_samples_is_read_once_for_all_fits(kind, model):
     read = []
-    watch = ks.SensitivityCallback(STREAMS[kind](read), num_samples=12, **PLAIN)
+    watch = ks.SensitivityCallback(STREAMS[kind](read), num_samples=12, definition=STD, **PLAIN)
     for _ in range(2):
         fit(model, watch, epochs=2)
     assert read == [0, 1, 2]
@@ -150,7 +150,7 @@ def test_a_second_fit_looks_at_the_same_rows(kind, num_samples, model):
     shuffled = tf.data.Dataset.from_tensor_slices(X).shuffle(len(X)).batch(SIZE)
     assert not np.array_equal(*(np.concatenate([*shuffled.as_numpy_iterator()]) for _ in range(2)))
     stream = generator([]) if kind == "generator" else shuffled
-    watch = ks.SensitivityCallback(stream, num_samples=num_samples, **PLAIN)
+    watch = ks.SensitivityCallback(stream, num_samples=num_samples, definition=STD, **PLAIN)
     fit(model, watch, epochs=2)
     first, second = watch.history
     same(first, second)
@@ -162,7 +162,7 @@ def test_a_second_fit_looks_at_the_same_rows(kind, num_samples, model):
 def test_a_generator_that_would_have_to_be_read_at_every_look_is_refused_unread(model):
     read = []
     with pytest.raises(ValueError, match="x is a generator, which can be read only once"):
-        fit(model, ks.SensitivityCallback(generator(read), num_samples=None, **PLAIN))
+        fit(model, ks.SensitivityCallback(generator(read), num_samples=None, definition=STD, **PLAIN))
     assert not read
 
 
@@ -175,7 +175,7 @@ def test_a_generator_for_both_is_refused_unread(as_what):
     stream = generator(read)
     taken = []
     before = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: taken.append(len(read)))
-    watch = ks.SensitivityCallback(stream, **PLAIN)
+    watch = ks.SensitivityCallback(stream, definition=STD, **PLAIN)
     how = {"x": stream} if as_what == "x" else {"x": X, "y": Y, "validation_data": stream}
     with pytest.raises(ValueError, match="generator") as raised:
         model.fit(**how, epochs=2, steps_per_epoch=2, callbacks=[before, watch], verbose=0)
@@ -190,7 +190,7 @@ def test_a_generator_for_both_is_refused_unread(as_what):
 
 def test_a_generator_for_the_callback_alone_works(model):
     read = []
-    watch = ks.SensitivityCallback(generator(read), **PLAIN)
+    watch = ks.SensitivityCallback(generator(read), definition=STD, **PLAIN)
     batches = (batch for batch in itertools.repeat((X[:10], np.repeat(Y[:10], 3, axis=1))))
     fit(model, watch, epochs=2, x=batches, y=None, steps_per_epoch=2)
     assert read == [*range(COUNT)]
@@ -225,7 +225,7 @@ def test_a_second_fit_has_the_names_and_weights_of_the_first(model):
     weights = np.linspace(0.0, 2.0, 30)
     frame = pd.DataFrame(X, columns=list("abcde"))
     batches = ((frame[i : i + 5], None, weights[i : i + 5]) for i in range(0, 30, 5))
-    watch = ks.SensitivityCallback(batches, **PLAIN)
+    watch = ks.SensitivityCallback(batches, definition=STD, **PLAIN)
     fit(model, watch)
     first = watch.importance
     assert list(first.features.index) == list("abcde")

@@ -314,12 +314,19 @@ def test_weights_count_rows(rng):
     np.testing.assert_allclose(found.table["rms"]["x0"], 2 * np.sqrt(0.9 * 0.1), rtol=0.1)
 
 
-def test_a_stream_swaps_with_its_first_rows(model, rng):
+def test_a_stream_is_swapped_like_its_rows(model, rng):
     x = table(rng, 3000).to_numpy(dtype="float32")
     streamed = swapped(model, (x[start : start + 100] for start in range(0, 3000, 100)))
+    pd.testing.assert_frame_equal(streamed.table, swapped(model, x).table, rtol=1e-5)
+
+
+def test_a_long_stream_swaps_with_its_first_rows(model, rng):
+    x = table(rng, 12_000).to_numpy(dtype="float32")
+    streamed = swapped(model, (x[start : start + 1000] for start in range(0, 12_000, 1000)))
     whole = swapped(model, x)
     errors = np.hypot(streamed.table["standard_error"], whole.table["standard_error"])
     assert (np.abs(streamed.features - whole.features) < 3 * errors).all()
+    np.testing.assert_allclose(streamed.table["standard_error"], whole.table["standard_error"], rtol=0.3)
 
 
 def test_merged_with_a_common_background_they_are_as_sure_as_the_whole(model, rng):
