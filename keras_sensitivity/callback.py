@@ -254,9 +254,12 @@ class SensitivityCallback(keras.callbacks.Callback):
             logs.update(scalars)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        """Look after the last epoch, if it was not known to be the last, and close the files."""
+        """Look after the last epoch, if it was not known to be the last; check the last look, and close the files."""
         if self._last_epoch is not None and self._last_epoch not in self._looks:
             self._look(self._last_epoch)
+        if self._live is not None and self._last_epoch in self._looks:
+            with self._harmless(self._last_epoch), untouched_randomness():
+                self._looks[self._last_epoch] = self._live.measurement.checked(self._looks[self._last_epoch])
         self._switch_off()
 
     def _rows(self, network: Network) -> Rows:

@@ -13,6 +13,7 @@ import pandas as pd
 from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Block, Features, image_shape
+from keras_sensitivity.flips import Flips
 from keras_sensitivity.networks.inputs import Inputs
 from keras_sensitivity.networks.network import Batch, Derivatives
 from keras_sensitivity.rows.arrays import as_array, columns_of
@@ -81,6 +82,7 @@ class Explanation:
         scale: Array,
         definition: Definition,
         frame: pd.DataFrame | None,
+        flips: Flips | None = None,
     ) -> None:
         self.predictions: Array = derivatives.predictions
         self.units = units
@@ -91,6 +93,7 @@ class Explanation:
         self._blocks = blocks
         self._features = features
         self._num_lags = max((block.num_lags for block in blocks if block.num_lags is not None), default=None)
+        self._flips = flips
         self.scale = scale
         self._index = pd.RangeIndex(len(self), name="sample") if frame is None else frame.index
         self._columns = columns_of(frame)
@@ -207,6 +210,50 @@ class Explanation:
                            for (name, is_alone), value in zip(names, leaf, strict=True) if is_alone}  # fmt: skip
         return values
 
+    def table(self, sample: int = 0) -> pd.DataFrame:
+        """One row a feature of one sample, the largest share first.
+
+        Its columns:
+
+        - ``value``: of single columns of tables, else None.
+        - ``share``: percent, as in ``features``.
+        - ``sign``: of the derivative, as in ``signs``; NaN for groups, and of several units.
+        - ``other_value``: of a column of few values and of codes (see ``change`` of `Definition`) the most common other
+          value among the background; else None.
+        - ``flip``: what that value would change in the prediction, in output; of several units NaN: see `of_unit`.
+
+        Between a yes and a no there is nothing, so that a derivative there says less than what the other answer does.
+
+        Raises:
+            ValueError: If there is no such sample.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.set_weights([np.array([[3.0], [1.0]]), np.zeros(1)])
+        >>> x = np.column_stack([np.arange(20) % 2, np.linspace(0, 1, 20)])
+        >>> table = ks.explain(model, x, feature_names=["member", "age"]).table(sample=1)
+        >>> print(table.loc["member", "other_value"], table.loc["member", "flip"].round(3))
+        0.0 -3.0
+        """
+        errors.check_sample(sample, len(self))
+        names, values = list(self._features.names), self.values(sample)
+        others, changes = np.full(len(names), None, dtype=object), np.full(len(names), np.nan)
+        if self._flips is not None:
+            flipped = list(self._flips.features)
+            others[flipped] = self._flips.other_values[:, sample]
+            changes[flipped] = self._flips.changes[:, sample, 0] if len(self.units) == 1 else np.nan
+        columns = {
+            "value": np.array([values.get(name) for name in names], dtype=object),
+            "share": self.features.iloc[sample].to_numpy(),
+            "sign": self._signs[sample],
+            "other_value": others,
+            "flip": changes,
+        }
+        return pd.DataFrame(columns, index=pd.Index(names)).sort_values("share", ascending=False, kind="stable")
+
     def newest_image(self, sample: int = 0) -> Array:
         """The image of one sample, of a sequence of images the newest, shape (height, width, channels)."""
         image = self._leaves[self._blocks[0].sources[0]][sample]
@@ -298,6 +345,8 @@ class Explanation:
             gradients=tuple(gradients[:, position : position + 1] for gradients in self._derivatives.gradients),
         )
         chosen.units = (self.units[position],)
+        if self._flips is not None:
+            chosen._flips = self._flips._replace(changes=self._flips.changes[:, :, position : position + 1])
         return chosen
 
     def plot(self, sample: int = 0, unit: int | str | None = None, ax: Axes | None = None, **options: Any) -> Axes:

@@ -16,7 +16,7 @@ from keras_sensitivity.features import image_shape
 from keras_sensitivity.importance import DIFFERS, Importance
 from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Means, Mergeable, Moments
-from keras_sensitivity.networks.network import MOST_DERIVATIVES, Entries, Network, Part, Seen, SeenRows
+from keras_sensitivity.networks.network import MOST_DERIVATIVES, Batch, Entries, Network, Part, Seen, SeenRows
 from keras_sensitivity.plan import Options, Plan
 from keras_sensitivity.rows.rows import Chunk, Rows
 from keras_sensitivity.swaps import Swaps, Tally, check_swaps, chosen, columns_by_feature, columns_by_lag
@@ -34,8 +34,11 @@ DIFFERENT_SHARE = 0.1
 # Rows by which bins are made at the most, and entries whose squared derivatives are kept beside swaps.
 BIN_ROWS, JOINT_ENTRIES = 8192, 256
 
-# Rows and features of which derivatives are compared with real changes at the most.
-CHECK_ROWS, MOST_CHECKED = 512, 64
+# Rows and features of which derivatives are compared with real changes, and passes for it, at the most.
+CHECK_ROWS, MOST_CHECKED, MOST_CHECK_PASSES = 512, 64, 64
+
+# Fewer rows than this tell nothing.
+FEWEST_CHECK_ROWS = 32
 
 
 class Measurement:
@@ -65,7 +68,7 @@ class Measurement:
         self._warned: set[str] = set()
         self._bins: Bins | None = None
         self._first: Binned | None = None
-        self._swaps: Swaps | None = None
+        self._swapping: _Swapping | None = None
         self.swapped: tuple[int, ...] = ()
         self._is_wide = definition.scale == "path" and plan.traced.num_derivatives > MOST_DERIVATIVES
         if background is not None and isinstance(definition.scale, str):
@@ -91,14 +94,8 @@ class Measurement:
             with_lags = definition.change == "swap" and not plan.traced.is_masked
             lags = columns_by_lag(plan.blocks) if with_lags else ()
             is_own = self._pool is plan.rows
-            self._swaps = Swaps([columns[index] for index in self.swapped], lags, sample, is_own)
-            self._renew_outputs(self._swaps)
-
-    def _renew_outputs(self, swaps: Swaps) -> None:
-        """Ask the network for the pass of the swaps as it is now."""
-        rows = self._plan.first_batch
-        example = next(swaps.batches(rows, swaps.partners(np.arange(len(rows[0]))), self._plan.most_rows))
-        self._outputs = self._network.swap_pass(example, self._plan.question)
+            swaps = Swaps([columns[index] for index in self.swapped], lags, sample, is_own)
+            self._swapping = _Swapping(self._network, plan, swaps, plan.first_batch)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -122,8 +119,8 @@ class Measurement:
         self._plan.renew()
         if self._values is not None:
             self._values.renew()
-        if self._swaps is not None:
-            self._renew_outputs(self._swaps)
+        if self._swapping is not None:
+            self._swapping.renew()
 
     def look(self, progress: bool = False) -> Importance:
         """Measure the network."""
@@ -131,7 +128,7 @@ class Measurement:
         if not self._is_ready:
             self._make_ready()
         num_features = len(self.feature_names)
-        tally = Tally(self._swaps, self._outputs, plan.most_rows) if self._swaps else None
+        tally = None if self._swapping is None else self._swapping.tally()
         looks: list[Look] = []
         for batch, weights, seen in plan.run(progress):
             looks = [functools.reduce(Look.merge, [*looks, self._look(seen)])]
@@ -154,36 +151,41 @@ class Measurement:
     def checked(self, importance: Importance) -> Importance:
         """The same importance, with real changes on a few rows beside it, and a warning where they differ much.
 
-        It costs a forward pass of 512 rows for each of the features whose derivative was taken, up to 64.
+        It costs as much as a look at 512 rows for each of the features whose derivative was taken, up to 64; the pass
+        is that of the looks, so that nothing is traced anew.
         """
         plan, columns = self._plan, columns_by_feature(self._plan.blocks, self._plan.features)
         is_table = all(block.num_lags is None and len(block.shape) < 3 for block in plan.blocks)
-        if not is_table or not isinstance(self._definition.scale, str):
-            return importance
         largest = np.argsort(-importance.features.to_numpy(), kind="stable")
         asked = [index for index in largest if columns[index] and index not in self.swapped][:MOST_CHECKED]
-        if not asked:
+        num_rows = min(CHECK_ROWS, MOST_CHECK_PASSES * plan.batch_size // (1 + len(asked)))
+        is_comparable = is_table and isinstance(self._definition.scale, str) and asked
+        if not is_comparable or num_rows < FEWEST_CHECK_ROWS or self._network.fixed_batch_size is not None:
             return importance
-        rows, chunk = self._pool.some(plan.batch_size if self._network.fixed_batch_size else CHECK_ROWS)
-        swaps = Swaps([columns[index] for index in asked], (), chunk, is_own=True)
-        partners = swaps.partners(np.arange(len(chunk)))
-        question = plan.question._replace(jit_compile=False)  # not worth a compilation
-        outputs = self._network.swap_pass(next(swaps.batches(rows, partners, plan.most_rows)), question)
-        tally = Tally(swaps, outputs, plan.most_rows)
-        tally.add(rows, chunk.row_weights, None)
-        found = tally.moments()["swaps"]
+        rows, chunk = self._pool.some(num_rows)
+        outputs = self._outputs(Swaps([columns[index] for index in asked], (), chunk, is_own=True).swapped(rows))
+        squares = np.square(outputs[1:] - outputs[0]) / 2
         means = np.full((len(plan.traced.units), len(columns)), np.nan)
-        means[:, asked] = found.mean
+        means[:, asked] = np.average(squares, axis=1, weights=chunk.row_weights).T
         importance = importance.with_check(Means(np.asarray(chunk.row_weights.sum()), means))
-        self._warn_of_differences(importance)
+        table = importance.table
+        differing = table[table["caution"].str.contains(DIFFERS)][["importance", "real_change"]]
+        if len(differing):
+            self._warn_once(errors.warn_differences, list(differing.itertuples(name=None)), len(chunk))
         return importance
 
-    def _warn_of_differences(self, importance: Importance) -> None:
-        table = importance.table
-        differing = table[table["caution"].str.contains(DIFFERS)]
-        if len(differing):
-            lines = [f"{name} {row.importance:.1f} % ({row.real_change:.1f} %)" for name, row in differing.iterrows()]
-            self._warn_once(errors.warn_differences, lines)
+    def _outputs(self, batches: Sequence[Batch]) -> Array:
+        """What is differentiated, of batches of one size, shape (num_batches, size, num_units)."""
+        size = self._plan.batch_size
+        leaves = [np.concatenate(every) for every in zip(*batches, strict=True)]
+        count = len(leaves[0])
+        found = []
+        for start in range(0, count, size):
+            some = np.minimum(np.arange(start, start + size), count - 1)
+            seen, _ = self._plan.traced(tuple(leaf[some] for leaf in leaves), np.ones(size))
+            found.append(seen.outputs)
+        outputs = np.concatenate(found)[:count].astype(float)
+        return outputs.reshape(len(batches), -1, outputs.shape[1])
 
     def _look(self, seen: Seen) -> Look:
         """The look at a batch, with what is in the bins."""
@@ -251,6 +253,35 @@ class Measurement:
         if warning.__name__ not in self._warned:
             self._warned.add(warning.__name__)
             warning(*arguments)
+
+
+class _Swapping:
+    """Swaps, and the pass that runs them.
+
+    Args:
+        network: Whose pass it is.
+        plan: The plan of the looks.
+        swaps: The swaps.
+        rows: A batch, of which all others have the shape.
+    """
+
+    def __init__(self, network: Network, plan: Plan[Seen], swaps: Swaps, rows: Batch) -> None:
+        self._network = network
+        self._plan = plan
+        self._swaps = swaps
+        self._example = next(swaps.batches(rows, swaps.partners(np.arange(len(rows[0]))), plan.most_rows))
+        self.renew()
+
+    def renew(self) -> None:
+        """Ask the network for the pass as it is now."""
+        question = self._plan.question
+        if question.jit_compile == "auto":  # a forward pass is short, and seldom earns what it costs to compile it
+            question = question._replace(jit_compile=False)
+        self._outputs = self._network.swap_pass(self._example, question)
+
+    def tally(self) -> Tally:
+        """For the swaps of a look."""
+        return Tally(self._swaps, self._outputs, self._plan.most_rows)
 
 
 def _bins(parts: Sequence[Part], num_probes: int, sample: Chunk) -> Bins:

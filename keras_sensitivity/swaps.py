@@ -150,6 +150,8 @@ class Swaps:
         self.pool = pool
         self.is_own = is_own
         weighty = np.flatnonzero(pool.row_weights > 0)
+        if not len(weighty):
+            errors.refuse_weightless()
         self.mean_weight = pool.row_weights[weighty].mean()
         self._shuffled = weighty[np.random.default_rng(0).permutation(len(weighty))]
         self._places = np.zeros(len(pool), int)  # of a row without a weight it does not matter
@@ -181,6 +183,17 @@ class Swaps:
             parts = [selection[start : start + size] for selection in selections]
             missing = [np.zeros((size - len(part), *part.shape[1:]), bool) for part in parts]
             yield (*rows, *others, *(np.concatenate(both) for both in zip(parts, missing, strict=True)))
+
+    def swapped(self, rows: Batch) -> list[Batch]:
+        """The rows of the pool themselves, and after each swap."""
+        partners = self.partners(np.arange(len(self.pool)))
+        every = [rows]
+        for columns in self._together:
+            copies = tuple(leaf.copy() for leaf in rows)
+            for column in columns:
+                column.of(copies)[:] = column.of(rows)[partners]
+            every.append(copies)
+        return every
 
     def run(self, outputs: Pass[Array], rows: Batch, weights: Array, partners: Array, most_rows: int) -> Array:
         """What the network returns without a swap, and after each, shape (1 + num_swaps, batch_size, num_units)."""

@@ -18,6 +18,7 @@ from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.explanation import Explanation
 from keras_sensitivity.features import Block
+from keras_sensitivity.flips import flips
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.measurement import Measurement
 from keras_sensitivity.moments import Moments
@@ -187,10 +188,13 @@ def explain(
             errors.warn_single_row()
         if verbose:
             print(f"keras_sensitivity: {plan.description}", flush=True)
-        inputs = None
-        if is_scaled and background is not None:
+        inputs, others = None, rows
+        if background is not None:
             errors.check_same_columns("background", columns_of(background), columns_of(x))
-            inputs = _input_moments(network, read(background, network), definition, options)
+            others = read(background, network)
+        flipped = flips(network, plan, definition, others.sample()) if definition.may_swap else None
+        if is_scaled and background is not None:
+            inputs = _input_moments(network, others, definition, options)
         derivatives = _collected(plan, progress=bool(verbose))
         if is_scaled and background is None:
             inputs = _moments_of_values(derivatives, plan.blocks, rows.first.row_weights)
@@ -204,6 +208,7 @@ def explain(
             scale=shares.scale_of(definition, inputs, plan.features),
             definition=definition,
             frame=x if isinstance(x, pd.DataFrame) else None,
+            flips=flipped,
         )
     _warn_of_rows(plan, explanation)
     if log_dir is not None:

@@ -5,6 +5,7 @@ import gc
 import pickle
 import weakref
 
+import functions
 import keras
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import shapes
 import zoo
 from keras import layers
 from oracle import differences
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import keras_sensitivity as ks
 
@@ -479,3 +481,74 @@ def test_sample_weights_of_a_stream_weigh_the_scale():
     np.testing.assert_allclose(
         weighted.features, ks.explain(model, x, definition=ks.Definition(scale=std)).features, rtol=1e-4
     )
+
+
+# --- features of few values -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mixed(rng):
+    """A column of two values, one of three, one of numbers, a group of two; and a function of them."""
+    colour = rng.integers(0, 2, 200)
+    columns = [rng.integers(0, 2, 200), rng.choice([1, 1, 1, 5, 5, 9], 200), rng.normal(size=200), colour, 1 - colour]
+    x = pd.DataFrame(np.column_stack(columns).astype(float), columns=["yes", "rank", "number", "red", "blue"])
+    model = functions.network(lambda yes, rank, z, red, blue: 3 * yes + rank**2 + z * yes + 10 * red, 5)
+    return model, x, {"colour": ["red", "blue"]}
+
+
+def test_a_table_says_what_another_value_would_do(mixed):
+    model, x, groups = mixed
+    explanation = ks.explain(model, x[:20], background=x, groups=groups)
+    for sample in range(20):
+        row, table = x.iloc[sample], explanation.table(sample)
+        assert list(table["share"]) == sorted(explanation.features.iloc[sample], reverse=True)
+        assert table.loc["yes", "other_value"] == 1 - row["yes"]
+        np.testing.assert_allclose(table.loc["yes", "flip"], (1 - 2 * row["yes"]) * (3 + row["number"]), rtol=1e-3)
+        other = 5 if row["rank"] == 1 else 1
+        assert table.loc["rank", "other_value"] == other
+        np.testing.assert_allclose(table.loc["rank", "flip"], other**2 - row["rank"] ** 2, rtol=1e-3)
+        assert table.loc["colour", "other_value"] is None
+        np.testing.assert_allclose(table.loc["colour", "flip"], 10 - 20 * row["red"], rtol=1e-3)
+        assert table.loc["number", "value"] == row["number"].astype("float32")
+        assert np.isnan(table.loc["number", "flip"])
+
+
+def test_of_several_units_a_flip_is_of_one(rng):
+    x = np.column_stack([rng.integers(0, 2, 50), rng.normal(size=50)])
+    explanation = ks.explain(functions.linear([[2.0, -3.0], [1.0, 1.0]]), x)
+    assert explanation.table()["flip"].isna().all()
+    sign = 1 - 2 * x[0, 0]
+    assert explanation.of_unit(1).table().loc["x0", "flip"] == pytest.approx(-3 * sign)
+
+
+def test_codes_are_flipped_before_they_are_looked_up(rng):
+    inputs = keras.Input((1,), dtype="string", name="word")
+    looked_up = keras.layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(inputs)
+    layer = keras.layers.Dense(1, use_bias=False)
+    model = keras.Model(inputs, layer(looked_up))
+    layer.set_weights([np.array([[0.0], [1.0], [4.0]])])
+    x = np.array([["a"]] * 9 + [["b"]] * 6, dtype=object)
+    table = ks.explain(model, x).table(0)
+    assert table.loc["word", ["value", "other_value", "flip"]].tolist() == ["a", "b", 3.0]
+
+
+def test_in_batches_the_flips_are_the_same(mixed):
+    model, x, groups = mixed
+    one, other = (ks.explain(model, x, groups=groups, batch_size=size) for size in (7, 200))
+    for sample in (0, 6, 7, 199):
+        pd.testing.assert_frame_equal(one.table(sample), other.table(sample), rtol=1e-4)
+
+
+@pytest.mark.parametrize("definition", [ks.PAPER, ks.Definition(change="derivative"), ks.Definition(scale="std")])
+def test_where_nothing_is_swapped_nothing_is_flipped(definition, mixed):
+    model, x, _ = mixed
+    assert ks.explain(model, x, definition=definition).table()["flip"].isna().all()
+
+
+def test_a_flip_stands_in_the_table_of_tensorboard(mixed, tmp_path):
+    model, x, groups = mixed
+    ks.explain(model, x[:2], background=x, groups=groups, log_dir=tmp_path)
+    events = EventAccumulator(str(tmp_path / "explanations"), size_guidance={"tensors": 0}).Reload()
+    text = events.Tensors("samples 0 to 1/table 0")[0].tensor_proto.string_val[0].decode()
+    assert "| yes |" in text
+    assert f"{1 - x['yes'][0]:.0f}: " in text

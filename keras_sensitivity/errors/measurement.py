@@ -90,12 +90,14 @@ def warn_too_wide(received: int, most: int) -> None:
     )
 
 
-def warn_differences(features: Sequence[str]) -> None:
-    """Warn of features whose derivatives and real changes say different things."""
+def warn_differences(features: Sequence[tuple[object, float, float]], num_rows: int) -> None:
+    """Warn of features, each with its importance and that of real changes, where these say different things."""
+    shown = ", ".join(f"{name!r} {share:.1f} % ({real:.1f} %)" for name, share, real in features[:6])
+    more = f" and {len(features) - 6} more" if len(features) > 6 else ""
     warn(
-        "The importances of some features are far from those of real changes (on some rows, in brackets): "
-        f"{listed(features)}. Small changes of these features tell little of large ones: Importance.table says why "
-        "this may be, and Definition(change='swap') measures the large ones."
+        f"Some importances are far from those of real changes (in brackets; of {num_rows:,} rows): {shown}{more}. "
+        "Small changes of a feature may tell little of large ones: `caution` in Importance.table says why that may be, "
+        "and Definition(change='swap') measures the large ones of all features."
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import io
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from keras_sensitivity import errors, plots
@@ -61,16 +63,23 @@ def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str])
 def _sample_markdown(explanation: Explanation, sample: int) -> str:
     """The predictions at a sample, and a Markdown table of its 20 largest shares."""
     predictions = zip(explanation.units, explanation.predictions[sample], strict=True)
-    shares = explanation.features.iloc[sample].sort_values(ascending=False, kind="stable")
-    signs, values = explanation.signs.iloc[sample].to_dict(), explanation.values(sample)
+    table = explanation.table(sample)
     text = io.StringIO()
     text.write(", ".join(f"output {unit}: {value:.4g}" for unit, value in list(predictions)[:MOST_FEATURES]))
-    text.write("\n\n| feature | value | share, % | a higher value |\n|:---|---:|---:|:---|\n")
-    for name, share in shares[:MOST_FEATURES].to_dict().items():
-        effect = {1.0: "raises the output", -1.0: "lowers the output"}.get(signs[name], "")
-        value = plots.value(values[name]) if name in values else ""
-        text.write(f"| {escaped(name)} | {escaped(value)} | {share:.2f} | {effect} |\n")
-    if len(shares) > MOST_FEATURES:
-        rest = shares[MOST_FEATURES:].sum()
-        text.write(f"| the other {len(shares) - MOST_FEATURES:,} | | {rest:.2f} | |\n")
+    text.write("\n\n| feature | value | share, % | a higher value | another value |\n|:---|---:|---:|:---|:---|\n")
+    for name, row in table[:MOST_FEATURES].iterrows():
+        effect = {1.0: "raises the output", -1.0: "lowers the output"}.get(row["sign"], "")
+        value = "" if row["value"] is None else plots.value(row["value"])
+        text.write(f"| {escaped(name)} | {escaped(value)} | {row['share']:.2f} | {effect} | {escaped(_flip(row))} |\n")
+    if len(table) > MOST_FEATURES:
+        rest = table["share"][MOST_FEATURES:].sum()
+        text.write(f"| the other {len(table) - MOST_FEATURES:,} | | {rest:.2f} | | |\n")
     return text.getvalue()
+
+
+def _flip(row: pd.Series[Any]) -> str:
+    """What another value of the feature would change, in words."""
+    if np.isnan(row["flip"]):
+        return ""
+    other = "the most common other" if row["other_value"] is None else plots.value(row["other_value"])
+    return f"{other}: {row['flip']:+.4g}"

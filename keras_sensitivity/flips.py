@@ -1,0 +1,83 @@
+"""Flips: what a feature of few values would do to single predictions if it had another one."""
+
+from __future__ import annotations
+
+import collections
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_sensitivity.definition import Definition
+from keras_sensitivity.networks.network import Batch, Network
+from keras_sensitivity.plan import Plan
+from keras_sensitivity.rows.rows import Chunk
+from keras_sensitivity.swaps import Column, Swaps, chosen, columns_by_feature
+
+__all__ = ["Flips", "flips"]
+
+Array = np.ndarray[Any, Any]
+
+# Features that are flipped at the most.
+MOST_FLIPPED = 64
+
+
+class Flips(NamedTuple):
+    """What other values of features would change.
+
+    Attributes:
+        features: Their positions.
+        other_values: For each the value that each row would have, shape (num_flipped, num_samples); None of groups.
+        changes: Of what is differentiated, shape (num_flipped, num_samples, num_units).
+    """
+
+    features: tuple[int, ...]
+    other_values: Array
+    changes: Array
+
+
+def flips(network: Network, plan: Plan[Any], definition: Definition, sample: Chunk) -> Flips | None:
+    """Give each feature of few values its most common other value, in each row by itself.
+
+    Args:
+        network: What is explained.
+        plan: Of the rows that are explained.
+        definition: Only where it would swap any feature is one flipped.
+        sample: Rows that tell which values are common.
+    """
+    features = chosen(definition, plan.blocks, plan.features, sample)[:MOST_FLIPPED]
+    if not features or network.fixed_batch_size is not None:
+        return None
+    columns = columns_by_feature(plan.blocks, plan.features)
+    rows = plan.rows.entries
+    flipped = tuple(leaf.copy() for leaf in rows)
+    values = np.full((len(features), len(rows[0])), None, dtype=object)
+    for index, feature in enumerate(features):
+        _flip(columns[feature], flipped, sample.leaves)
+        if len(columns[feature]) == 1:
+            values[index] = columns[feature][0].of(flipped).ravel()
+    swaps = Swaps([columns[feature] for feature in features], (), Chunk(flipped), is_own=False)
+    changes = []
+    for start in range(0, len(rows[0]), plan.batch_size):
+        some = np.minimum(np.arange(start, start + plan.batch_size), len(rows[0]) - 1)
+        batch = tuple(leaf[some] for leaf in rows)
+        example = next(swaps.batches(batch, some, plan.most_rows))
+        outputs = network.swap_pass(example, plan.question._replace(jit_compile=False))
+        before, *after = swaps.run(outputs, batch, np.ones(len(some)), some, plan.most_rows)
+        changes.append((np.stack(after) - before)[:, : len(rows[0]) - start])
+    return Flips(features, values, np.concatenate(changes, axis=1))
+
+
+def _flip(columns: tuple[Column, ...], rows: Batch, sample: tuple[Array, ...]) -> None:
+    """Write the most common values, and where a row has these, the next, into columns of the rows."""
+    seen = np.concatenate([column.of(sample) for column in columns], axis=1).astype(object)
+    common = _most_common(list(map(tuple, seen)))
+    own = list(map(tuple, np.concatenate([column.of(rows) for column in columns], axis=1).astype(object)))
+    new = np.array([common[-1] if row == common[0] else common[0] for row in own], dtype=object)
+    for index, column in enumerate(columns):
+        column.of(rows)[:, 0] = new[:, index]
+
+
+def _most_common(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The two most common rows, in this order, of equally common ones the smaller first; one where all are equal."""
+    counts = collections.Counter(rows)
+    return sorted(counts, key=lambda row: (-counts[row], row))[:2]
