@@ -17,8 +17,8 @@ __all__ = ["Sizes"]
 
 Array = np.ndarray[Any, Any]
 
-# The part of the rows at each end that counts as a tail.
-TAIL = 0.02
+# The part of the rows at each end that counts as a tail, and at the most where rows are few.
+TAIL, WIDEST_TAIL = 0.02, 0.05
 
 
 class Squares(NamedTuple):
@@ -200,7 +200,11 @@ class Sizes:
         weight, mean, m2 = (np.take_along_axis(each, order, axis=0) for each in (spread.weight, spread.mean, spread.m2))
         total = weight.sum(axis=0)
         below = np.cumsum(weight, axis=0) / total
-        is_outer = (below <= TAIL) | (below - weight / total >= 1 - TAIL)
+        above = 1 - below + weight / total
+        # Where rows are few, the outermost bins have more of them; of a binary column half, which is no tail.
+        ends = [np.where(weight > 0, each, 1).min(axis=0) for each in (below, above)]
+        bounds = [np.where(end <= WIDEST_TAIL, np.maximum(end, TAIL), 0) + 1e-9 for end in ends]
+        is_outer = (below <= bounds[0]) | (above <= bounds[1])
         squares = m2 + weight * (mean - (weight * mean).sum(axis=0) / total) ** 2
         return self._of_columns(shares.quotient((squares * is_outer).sum(axis=0), squares.sum(axis=0)))
 
