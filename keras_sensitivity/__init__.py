@@ -3,16 +3,18 @@
 The words, in the order in which one needs the next:
 
 A *sensitivity* is the derivative of one output *unit* (a class probability, a regression value) with respect to one
-input entry, at one sample. A *feature* is an input column, or a declared group of columns; it has a name. Its
-*importance* is its share of the model's sensitivity, in percent: root mean square over the samples, times the
-feature's standard deviation, shared out to 100 %. A *trajectory* is the importances over epochs. A *dead feature* is
-one whose importance stays at the level of noise. A *definition* says what exactly is differentiated and how it is
-scaled.
+input entry, at one sample. A *feature* is an input column, or a declared group of columns; it has a name. It has a
+size, by how far the output moves when the feature takes the values that it has in the rows: along its *path*, the
+sensitivity is followed from value to value; where there are few values, and for codes, it is *swapped* with other rows,
+a real change. Its *importance* is its share of all sizes, in percent. A *trajectory* is the importances over epochs. A
+*dead feature* is one whose importance stays at the level of noise. A *definition* says what exactly is measured: which
+outputs, by which change, on which scale.
 
 While training, `SensitivityCallback` measures; for a trained model there is `measure`. Both give an `Importance`.
 Which features drove single predictions, `explain` says: an `Explanation`. Several looks, of other seeds, segments or
 definitions, `compare` sets side by side: a `Comparison`. What noise looks like in a network, inputs that mean nothing
 show, its *probes*: `NoiseProbes`, which `remove_probes` takes out again.
+
 The measure is that of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based Neural Networks Explanations*,
 arXiv 1812.01029.
 

@@ -71,6 +71,9 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     Both are NaN at epochs without a look.
 
+    At the end of a fit the last look at a table is compared with real changes on up to 512 rows: ``real_change`` and
+    ``caution`` of `Importance.table`; a warning names the features of which the two are far apart.
+
     A look sees the weights at the end of its epoch. Where ``EarlyStopping(restore_best_weights=True)`` restores others
     after the last one, `measure` tells of the restored model.
 
@@ -81,8 +84,9 @@ class SensitivityCallback(keras.callbacks.Callback):
         x: The rows to measure, as they go into ``model.fit``: see `measure`.
         feature_names, groups, exclude, definition, batch_size, jit_compile: As in `measure`.
         num_samples: Rows to measure, of arrays a fixed random subset, of streams the first, read once before training
-            and kept; None: all, of streams read anew at each look. The standard deviations for ``scale="std"`` are
-            those of these rows.
+            and kept; None: all, of streams read anew at each look. These rows also give the bins of the paths, the
+            standard deviations for ``scale="std"``, which columns have few values, and what they are swapped with: see
+            `Definition`. Bins and partners are the same at all looks of a fit.
         every_n_epochs: Epochs between looks. There is one at epoch 0 and one after the last in any case.
         log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps. It may be
             the folder of `keras.callbacks.TensorBoard`.

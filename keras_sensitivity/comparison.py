@@ -197,10 +197,10 @@ class Comparison:
           False where z is NaN.
 
         The errors are added as if the looks were independent. Looks at the same rows move together as a rule, so that
-        theirs is too large rather than too small, and more may differ than is said. All take the scale of the features
-        as known, which is right for looks at the same rows. Looks at other rows need a common one,
-        ``Definition(scale=...)``: the default is the standard deviation in the rows of each, whose error is in no
-        standard error.
+        theirs is too large rather than too small, and more may differ than is said. Those of derivatives take the
+        spread of the features as known, which is right for looks at the same rows. Looks at other rows need a common
+        one, ``measure(background=...)``: by default it is that of the rows of each, whose error is in no standard error
+        of a derivative.
 
         Example:
 

@@ -1,4 +1,4 @@
-"""What exactly is differentiated, and how the derivatives are scaled."""
+"""What exactly is measured: what is differentiated, how it is scaled, and what is really changed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["PAPER", "Definition"]
 
 @dataclasses.dataclass(frozen=True)
 class Definition:
-    """What is differentiated, and how it is scaled.
+    """What is differentiated, how it is scaled, and what is really changed.
 
     A definition is a value: two with the same settings are equal and have the same hash, and nothing changes one.
 
@@ -30,19 +30,21 @@ class Definition:
             of the data along an axis that is stretched by how sensitive the network is there: see
             `keras_sensitivity.shares.path_squares`. "std" multiplies each derivative by the standard deviation of its
             feature: the same where the sensitivity does not depend on the value, too much where a few far values make
-            the deviation and the middle the sensitivity. None does not scale, as in the paper, which assumes
-            standardised inputs. An array of shape (num_features,) sets the factors by hand, one for each column of x.
+            the deviation and the middle the sensitivity. "path" is "std" for what codes are looked up as, where a row
+            has more than 4,096 derivatives (units x lags x entries), and in `explain`. None does not scale, as in the
+            paper, which assumes standardised inputs. An array of shape (num_features,) sets the factors by hand, one
+            for each column of x.
         mode: What the axes are. "auto": an input of shape (num_samples, num_steps, num_features) has a time axis; the
             model is many-to-many if an output has three axes or more and its second is as long, else many-to-one.
             "static": there is no time axis, each step of each column is a feature. "many-to-one" and "many-to-many" set
             it by hand; they take an input of shape (num_samples, num_steps) for one feature over time.
-
         change: What a feature is changed by. "derivative": infinitesimally, as in the paper. "swap": really, to the
-            value that it has in another row, which costs a forward pass a feature and needs no labels. "auto" swaps
-            columns of a table that have few values among the measured rows, at most 32 and each in four rows on the
-            average, and codes: between these there is nothing, and a slope there is an accident. Of all others, and of
-            whatever has a time axis, it takes the derivative. With a ``scale`` other than "path" the numbers would not
-            be comparable, and "auto" is the derivative throughout.
+            value that it has in another row, which costs a forward pass a feature and needs no labels; of sequences all
+            lags at once, of images groups of entries only, crossed features never. "auto" swaps columns of a table that
+            have few values among the measured rows, at most 32 and each in four rows on the average, and codes: between
+            these there is nothing, and a slope there is an accident. Of all others, and of whatever has a time axis, it
+            takes the derivative. With a ``scale`` other than "path" the numbers would not be comparable, and "auto" is
+            the derivative throughout.
 
     Raises:
         TypeError, ValueError: At once, where an argument has none of these values.

@@ -33,8 +33,8 @@ class Explanation:
     """Which features drove single predictions: their shares of the sensitivity at each sample, in percent.
 
     With ``g[u, k, j]`` the derivative of unit u (at the newest output step) with respect to column j at lag k, at one
-    sample, and ``s[j]`` the scale of the column, the shares are those of `Importance` for this one sample, but squared
-    before they are shared out:
+    sample, and ``s[j]`` the scale of the column, by default its standard deviation, the shares are those of
+    `Importance` by derivatives for this one sample, but squared before they are shared out:
 
         r[k, f]    = sqrt(sum over u and the columns j of feature f of (s[j] * g[u, k, j])**2)
         lambda0[f] = 100 * q[f]**2 / sum over f of q[f]**2        with q[f] = mean over k of r[k, f]

@@ -47,22 +47,39 @@ UNREADABLE = (
 
 
 class Importance:
-    """Importance of each feature and of each time lag: their shares of the model's sensitivity, in percent.
+    """Importance of each feature and of each time lag: their shares of how far they move the output, in percent.
 
-    With ``g[i, u, k, j]`` the derivative of unit u (at the newest output step) at sample i with respect to column j at
-    lag k, and ``s[j]`` the scale of the column (its standard deviation, or 1; see `Definition`):
+    Each feature f has a size q[f], and each lag k one for each feature, r[k, f]:
 
-        rms[u, k, f] = sqrt(sum over the columns j of feature f of s[j]**2 * mean over i of g[i, u, k, j]**2)
-        rms[k, f]    = sqrt(sum over u of rms[u, k, f]**2)
-        lambda[f]    = 100 * q[f] / sum over f of q[f]            with q[f] = mean over k of rms[k, f]
-        gamma[k]     = 100 * r[k] / sum over k of r[k]            with r[k] = mean over f of rms[k, f]
+        lambda[f] = 100 * q[f] / sum over f of q[f]
+        gamma[k]  = 100 * sum over f of r[k, f] / sum over k and f of r[k, f]
 
-    Without a time axis there is one k. ``Definition(lags="current")`` takes ``q[f] = rms[0, f]``, the newest step only.
-    In many-to-many models q[f] is the mean over the steps l of the rms of the derivative of output step l with respect
-    to the same input step l, whatever ``lags`` says; gamma is as above.
+    By derivatives, with ``g[i, u, k, j]`` that of unit u (at the newest output step) at sample i with respect to
+    column j at lag k, along the path of the values of the column, which is the default of `Definition`:
+
+        h[k, j](z) = mean of sum over u of g[i, u, k, j]**2 over the rows i where the column has the value z
+        F[k, j](t) = integral up to t of sqrt(h[k, j](z)) dz
+        r[k, f]    = sqrt(sum over the columns j of feature f of the variance over the rows of F[k, j](x))
+        q[f]       = mean over k of r[k, f]
+
+    With any other scale ``s[j]`` (the standard deviation of the column, 1, or what was passed):
+
+        r[k, f]    = sqrt(sum over u and the columns j of feature f of s[j]**2 * mean over i of g[i, u, k, j]**2)
+
+    By real changes, of the features that are swapped (see `Definition`), with y_u what is returned, and i' another row:
+
+        q[f]       = sqrt(mean over i of sum over u of (y_u(x_i) - y_u(x_i with feature f of row i'))**2 / 2)
+
+    For a linear model, q is the size of the weight times the standard deviation in all cases but ``scale=None``.
+
+    Without a time axis there is one k. ``Definition(lags="current")`` takes ``q[f] = r[0, f]``, the newest step only.
+    In many-to-many models q[f] is the mean over the steps l of the r of the derivative of output step l with respect
+    to the same input step l, whatever ``lags`` says; gamma is as above. If nothing moves the output, all importances
+    are 0.
 
     Source: sections 2.3 (lambda) and 2.5 (gamma) of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based
-    Neural Networks Explanations*, arXiv 1812.01029. If every derivative is 0, all importances are 0.
+    Neural Networks Explanations*, arXiv 1812.01029, for r with a scale s. How the path is estimated, see
+    `keras_sensitivity.shares.path_squares`; real changes, `keras_sensitivity.swaps`.
 
     An importance is made by `measure` and `SensitivityCallback`; it keeps moments, not rows, and never changes.
 
@@ -133,7 +150,7 @@ class Importance:
 
     @property
     def by_lag(self) -> pd.DataFrame | None:
-        """Rms of each lag and feature at the newest output step, scaled, shape (num_lags, num_features).
+        """The r[k, f] of the derivatives at the newest output step, shape (num_lags, num_features).
 
         In output (per input for ``scale=None``). None without a time axis; NaN for features without one, beside others.
         """
@@ -154,10 +171,11 @@ class Importance:
 
     @property
     def usage(self) -> pd.Series[float]:
-        """Importance of each feature at the newest output step over all lags, percent, whatever the definition.
+        """Importance of each feature at the newest output step over all lags, percent, whatever the definition's lags.
 
         This is what `DeadFeatureMonitor` judges: a feature that only an older lag or another output step uses has no
-        share in the paper's lambda, and yet is not dead.
+        share in the paper's lambda, and yet is not dead. Beside probes it is measured as they are: along a path, or
+        with any other scale in standard deviations; of features that are swapped by real changes.
         """
         return pd.Series(shares.percent(self._sizes.used), index=self._names, name="usage")
 
@@ -216,7 +234,10 @@ class Importance:
 
     @property
     def rms_by_output(self) -> pd.DataFrame:
-        """Rms of each output unit and feature, scaled, shape (num_units, num_features): output (per input)."""
+        """The size q of each feature for each output unit alone, shape (num_units, num_features).
+
+        In output (per input for ``scale=None``).
+        """
         return pd.DataFrame(self._sizes.by_output, index=list(self._units), columns=self._names)
 
     @property
@@ -227,14 +248,15 @@ class Importance:
 
         - ``importance``: percent.
         - ``standard_error``: of the importance, percentage points: how far another sample of as many rows would move
-          it. By the delta method from the covariances of the squared derivatives, with the scale taken as known; for
-          more than 256 entries from their variances alone, which is an approximation.
-        - ``rms``: root mean square of the derivative, in output (per input for ``scale=None``); the importance is
-          ``100 * rms / rms.sum()``. With a time axis, the mean over the lags.
-        - ``mean``, ``std``: of the derivative over rows, units and lags, scaled like ``rms``, so that for one unit and
-          no time axis ``rms**2 == mean**2 + std**2``. The sign of ``mean`` is the direction of the effect; a ``std``
-          near 0 means a linear one. Derivatives of several units may cancel: choose one with
-          ``Definition(output=...)``. NaN for groups.
+          it. By the delta method from the covariances of the squared derivatives, with the spread of the data taken as
+          known, so that of a linear model it is 0; of real changes from those of the squared changes, with nothing
+          taken as known. For more than 256 entries from the variances alone, which is an approximation.
+        - ``rms``: the size q, in output (per input for ``scale=None``): of the derivative, scaled or along the path, or
+          of real changes; the importance is ``100 * rms / rms.sum()``. With a time axis, the mean over the lags.
+        - ``mean``, ``std``: of the derivative over rows, units and lags, scaled as that is for ``rms``, so that for one
+          unit, no time axis and no swap ``rms**2 == mean**2 + std**2``. The sign of ``mean`` is the direction of the
+          effect; a ``std`` near 0 means a linear one. Derivatives of several units may cancel: choose one with
+          ``Definition(output=...)``. NaN for groups and codes.
         - ``change``: what the feature was changed by: "derivative" or "swap", see `Definition`.
         - ``real_change``: the importance that it has where real changes are taken of all features, percent; NaN where
           none were measured. `measure` with ``verbose=1``, and a fit at its end, measure them on 512 rows.
@@ -416,14 +438,15 @@ class Importance:
         """The importance of the rows of both: looks at parts of the rows, such as those of several machines, add up.
 
         The order does not matter. Measured with the same background, which gives the scale and the bins, derivatives
-        are up to rounding what they are over all rows at once; each with its own rows as background, up to the bins,
-        which merge quantile by quantile. Real changes add up pair by pair.
+        are up to rounding what they are over all rows at once. Each with its own rows as background, the bins of paths
+        merge quantile by quantile, so that parts that are alike give nearly that, and parts that are not do not. Real
+        changes add up pair by pair; the rows of each part draw partners of their own, from the background or the part.
 
         Args:
             other: Of the same model, the same features and the same definition.
 
         Raises:
-            ValueError: If units, features, lags or definition differ.
+            ValueError: If units, features, lags, definition, or what was swapped differ.
             TypeError: If it is no importance.
 
         Example:

@@ -136,14 +136,15 @@ def explain(
     Args:
         model: A built Keras model. It is not changed.
         x: The rows to explain, of the shapes that `measure` takes; one row is ``x[:1]``.
-        background: Rows like x, such as the training data, that give the standard deviations for ``scale="std"``.
-            None: those of x itself; a single row has none, so that ``scale`` becomes None, with a warning.
+        background: Rows like x, such as the training data, that give the standard deviations for ``scale="path"`` and
+            "std", and say which columns have few values and which of these are common (see `Explanation.table`). None:
+            x itself; a single row has no standard deviation, so that ``scale`` becomes None, with a warning.
         feature_names: As in `measure`.
         groups: As in `measure`; the share of a group adds the squares of its columns.
         exclude: As in `measure`.
         definition: What is differentiated, and how it is scaled. Many-to-many models: the newest output step. The
-            expansion at a single row is of first order, so ``change`` is the derivative, and along a path, which is
-            straight there, ``scale="path"`` is "std".
+            expansion at a single row is of first order, so shares are made of derivatives, and ``scale="path"`` is
+            "std": to first order a path is straight. ``change`` says which features the table flips.
         log_dir: A folder: write TensorBoard pictures and tables of the first 50 rows to ``log_dir/explanations``.
         batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
         jit_compile: As in `measure`.
