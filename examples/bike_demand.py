@@ -9,7 +9,7 @@ the data are in no folder named by KERAS_SENSITIVITY_DATA, they are downloaded f
 Look at the lag profile: about a third of all importance is at lag 0, half at lags 0 and 1, next to nothing beyond half
 a day. Then look at the heat map, which feature counts how many hours back. The rentals of the hour before count almost
 only at lag 0: the level from which demand goes on. The hour of the day counts at lags 0 to 7: the network reads the
-time from the path of the clock, so its importance is spread over several hours. The paper's lambda (`lags="current"`)
+time from the course of the clock, so its importance is spread over several hours. The paper's lambda (`lags="current"`)
 sees only the right-hand column of this map, and so gives `hour` half of the importance that it has over all lags.
 """
 
@@ -88,7 +88,7 @@ def main() -> None:
         f"\nMean squared error on the last months: {error:.3f} (the rentals a day before as a guess: {same_hour:.3f})"
     )
 
-    print("\nImportance of each feature, percent: over all lags, and by the paper's definition at the newest hour only")
+    print("\nImportance of each feature, percent: over all lags, and at the newest hour only, as the paper's lambda is")
     newest = ks.measure(
         model, x[:train], feature_names=names, groups=GROUPS, num_samples=2048, definition=ks.Definition(lags="current")
     )

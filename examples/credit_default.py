@@ -30,7 +30,7 @@ TRAIN_ROWS = 25_000
 # One split for all seeds, so that they differ in the training only. Another split moves the test error by about 0.5.
 SPLIT_SEED = 0
 # The two probabilities sum to 1, so that of default (1) says all, and its derivative has a sign that can be read. The
-# features are standardised; measured again in the 4,096 rows of a look, one huge payment would change their scale.
+# features are standardised, and the paper counts per unit of these.
 DEFINITION = ks.Definition(output=1, scale=None)
 
 
