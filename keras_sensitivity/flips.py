@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,20 +42,28 @@ def flips(network: Network, plan: Plan[Any], definition: Definition, sample: Chu
     Args:
         network: What is explained.
         plan: Of the rows that are explained.
-        definition: Only where it would swap any feature is one flipped.
+        definition: Only where it may swap any feature is one flipped.
         sample: Rows that tell which values are common.
     """
-    features = chosen(definition, plan.blocks, plan.features, sample)[:MOST_FLIPPED]
-    if not features or network.fixed_batch_size is not None:
+    if not definition.may_swap or network.fixed_batch_size is not None:
+        return None
+    few = dataclasses.replace(definition, change="auto", scale="path")  # others have no other value of which to speak
+    features = chosen(few, plan.blocks, plan.features, sample)[:MOST_FLIPPED]
+    if not features:
         return None
     columns = columns_by_feature(plan.blocks, plan.features)
     rows = plan.rows.entries
     flipped = tuple(leaf.copy() for leaf in rows)
-    values = np.full((len(features), len(rows[0])), None, dtype=object)
+    others = np.full((len(features), len(rows[0])), None, dtype=object)
     for index, feature in enumerate(features):
-        _flip(columns[feature], flipped, sample.leaves)
-        if len(columns[feature]) == 1:
-            values[index] = columns[feature][0].of(flipped).ravel()
+        new = _flipped(columns[feature], rows, sample.leaves)
+        start = 0
+        for column in columns[feature]:
+            view = column.of(flipped)
+            view[:] = new[:, start : start + view.shape[1]]
+            start += view.shape[1]
+        if new.shape[1] == 1:
+            others[index] = new[:, 0]
     swaps = Swaps([columns[feature] for feature in features], (), Chunk(flipped), is_own=False)
     changes = []
     for start in range(0, len(rows[0]), plan.batch_size):
@@ -64,17 +73,16 @@ def flips(network: Network, plan: Plan[Any], definition: Definition, sample: Chu
         outputs = network.swap_pass(example, plan.question._replace(jit_compile=False))
         before, *after = swaps.run(outputs, batch, np.ones(len(some)), some, plan.most_rows)
         changes.append((np.stack(after) - before)[:, : len(rows[0]) - start])
-    return Flips(features, values, np.concatenate(changes, axis=1))
+    return Flips(features, others, np.concatenate(changes, axis=1))
 
 
-def _flip(columns: tuple[Column, ...], rows: Batch, sample: tuple[Array, ...]) -> None:
-    """Write the most common values, and where a row has these, the next, into columns of the rows."""
-    seen = np.concatenate([column.of(sample) for column in columns], axis=1).astype(object)
+def _flipped(columns: tuple[Column, ...], rows: Batch, sample: tuple[Array, ...]) -> Array:
+    """For each row the most common values of the columns, and where it has these, the next, shape (n, num_values)."""
+    seen, own = (
+        np.concatenate([column.of(each) for column in columns], axis=1).astype(object) for each in (sample, rows)
+    )
     common = _most_common(list(map(tuple, seen)))
-    own = list(map(tuple, np.concatenate([column.of(rows) for column in columns], axis=1).astype(object)))
-    new = np.array([common[-1] if row == common[0] else common[0] for row in own], dtype=object)
-    for index, column in enumerate(columns):
-        column.of(rows)[:, 0] = new[:, index]
+    return np.array([common[-1] if tuple(row) == common[0] else common[0] for row in own], dtype=object)
 
 
 def _most_common(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:

@@ -132,7 +132,7 @@ class Importance:
         from keras_sensitivity import plots
 
         leading = self.table.sort_values("rank")[:10].drop(columns="rank").round(2)
-        note = "rms, mean and std of the derivatives; importance and standard error in percent"
+        note = "mean and std of the derivatives; importance, standard error and real change in percent"
         heading = f"{len(self._names):,} features from {self.num_samples:,} samples"
         return plots.html(self.plot, f"Importance of {heading}", leading, note=note)
 
@@ -461,6 +461,10 @@ class Importance:
         """
         errors.check_instance("other", other, Importance, "pass what measure or SensitivityCallback returned")
         errors.check_mergeable(self._kind, other._kind)
+        if "background" not in self._look and ("spread" in self._look or self._swapped):
+            unlike = self._sizes.is_unlike(other._sizes)
+            if unlike.any():
+                errors.warn_unlike_parts(list(self._names[unlike]))
         return Importance(self._look.merge(other._look), **self._kind)
 
     @property

@@ -107,7 +107,7 @@ class Measurement:
         """What a look does, in one line."""
         count = self._plan.traced.num_derivatives
         wide = f" A row has {count:,} derivatives, too many for a path: scale='std'." if self._is_wide else ""
-        swapped = f" {len(self.swapped)} of the features are swapped with other rows." if self.swapped else ""
+        swapped = f" Features swapped with other rows: {len(self.swapped)}." if self.swapped else ""
         return self._plan.description + wide + swapped
 
     def rehearse(self) -> None:

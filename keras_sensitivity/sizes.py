@@ -20,6 +20,9 @@ Array = np.ndarray[Any, Any]
 # The part of the rows at each end that counts as a tail, and at the most where rows are few.
 TAIL, WIDEST_TAIL = 0.02, 0.05
 
+# Standard errors by which the means of a feature in two sets of rows differ, if these are no random parts of one.
+UNLIKELY, FEWEST_ROWS = 6.0, 16
+
 
 class Squares(NamedTuple):
     """Squared sizes of derivatives, scaled: s**2 * mean of g**2.
@@ -58,6 +61,13 @@ class Sizes:
         """Moments of the entries of x over rows and steps, shape (num_entries,)."""
         pooled: Moments = self._look["inputs"].pool(axis=0)
         return pooled
+
+    def is_unlike(self, other: Sizes) -> Array:
+        """Whether each feature's mean is another one in other rows than chance would make it, shape (num_features,)."""
+        one, two = self.inputs, other.inputs
+        error = np.sqrt(one.variance / np.maximum(one.weight, 1) + two.variance / np.maximum(two.weight, 1))
+        enough = np.minimum(one.weight, two.weight) >= FEWEST_ROWS
+        return np.asarray(self._features.sum(enough & (np.abs(one.mean - two.mean) > UNLIKELY * error)) > 0)
 
     @functools.cached_property
     def _background(self) -> Moments:

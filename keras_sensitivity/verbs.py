@@ -193,7 +193,7 @@ def explain(
         if background is not None:
             errors.check_same_columns("background", columns_of(background), columns_of(x))
             others = read(background, network)
-        flipped = flips(network, plan, definition, others.sample()) if definition.may_swap else None
+        flipped = flips(network, plan, definition, others.sample())
         if is_scaled and background is not None:
             inputs = _input_moments(network, others, definition, options)
         derivatives = _collected(plan, progress=bool(verbose))

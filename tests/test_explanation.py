@@ -532,6 +532,24 @@ def test_codes_are_flipped_before_they_are_looked_up(rng):
     assert table.loc["word", ["value", "other_value", "flip"]].tolist() == ["a", "b", 3.0]
 
 
+def test_codes_that_are_one_feature_are_flipped_together():
+    inputs = keras.Input((3,), dtype="int32")
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.CategoryEncoding(4, "multi_hot")(inputs)))
+    x = np.array([[0, 1, 2]] * 5 + [[1, 2, 3]] * 4 + [[0, 0, 3]])
+    explanation = ks.explain(model, x)
+    predictions = np.asarray(model(x)).ravel()
+    np.testing.assert_allclose(explanation.table(0)["flip"], predictions[5] - predictions[0], rtol=1e-4)
+    np.testing.assert_allclose(explanation.table(9)["flip"], predictions[0] - predictions[9], rtol=1e-4)
+
+
+def test_sequences_and_numbers_are_not_flipped_whatever_is_swapped(rng):
+    sequence = keras.Input((3, 2))
+    recurrent = keras.Model(sequence, layers.Dense(1)(layers.SimpleRNN(2)(sequence)))
+    for model, x in ((recurrent, rng.normal(size=(50, 3, 2))), (functions.linear([[1.0]]), rng.normal(size=(50, 1)))):
+        explanation = ks.explain(model, x, definition=ks.Definition(change="swap"))
+        assert explanation.table()["flip"].isna().all()
+
+
 def test_in_batches_the_flips_are_the_same(mixed):
     model, x, groups = mixed
     one, other = (ks.explain(model, x, groups=groups, batch_size=size) for size in (7, 200))

@@ -139,6 +139,26 @@ def test_without_one_parts_of_other_bins_merge_nearly(model, rng):
     np.testing.assert_allclose(parts[0].merge(parts[1]).features, whole.features, atol=1.0)
 
 
+def test_parts_of_other_rows_want_a_common_background(rng):
+    """Between the halves of sorted rows tanh(3 a) rises, which neither has seen."""
+    x = rng.normal(size=(2000, 2))
+    x = x[np.argsort(x[:, 0])]
+    model = network(lambda a, b: ops.tanh(3 * a) + b, 2)
+    for change in ("derivative", "swap"):
+        halves = [measured(model, part, change=change) for part in (x[:1000], x[1000:])]
+        with pytest.warns(UserWarning, match=r"differ in 'x0'.*background="):
+            halves[0].merge(halves[1])
+        whole = measured(model, x, change=change, background=x)
+        halves = [measured(model, part, change=change, background=x) for part in (x[:1000], x[1000:])]
+        np.testing.assert_allclose(halves[0].merge(halves[1]).features, whole.features, atol=2)
+
+
+def test_random_parts_merge_without_a_word(model, rng, recwarn):
+    x = table(rng, 3000)
+    measured(model, x[:1500]).merge(measured(model, x[1500:]))
+    assert not [each for each in recwarn if "merged" in str(each.message)]
+
+
 def test_of_a_linear_network_any_parts_merge_to_the_whole(rng):
     x = table(rng, 500).sort_values("money")
     line = linear([[1.0], [2.0], [3.0], [4.0]])

@@ -396,4 +396,4 @@ def test_a_feature_that_is_swapped_can_die(rng):
 def test_it_says_how_many_are_swapped(rng, capsys):
     x = table(rng, 200)
     ks.measure(linear(np.ones((4, 1))), x, verbose=1)
-    assert "2 of the features are swapped" in capsys.readouterr().out
+    assert "Features swapped with other rows: 2." in capsys.readouterr().out

@@ -72,7 +72,7 @@ def run(job: _common.Job, split: int) -> pd.DataFrame:
         model, x, x_test = network(width, l1=l1), encode(data.x), encode(data.x_test)
         _common.fit(job, model, x, data.y)
         # Codes have no standardised columns, so each derivative is multiplied by the spread of what it is taken of.
-        shares = ks.measure(model, x, groups=together).features
+        shares = ks.measure(model, x, groups=together, definition=ks.Definition(scale="std")).features
         summed = {"test error": _common.error(model, x_test, data.y_test), "categories": shares[CATEGORIES].sum()}
         found[way if l1 else f"{way}, no penalty"] = pd.concat([shares, pd.Series(summed)])
     return pd.DataFrame(found)

@@ -41,6 +41,7 @@ from keras_sensitivity.errors.measurement import (
     warn_single_row,
     warn_switched_off,
     warn_too_wide,
+    warn_unlike_parts,
     warn_xla_failed,
 )
 from keras_sensitivity.errors.model import (
@@ -209,5 +210,6 @@ __all__ = [
     "warn_single_row",
     "warn_switched_off",
     "warn_too_wide",
+    "warn_unlike_parts",
     "warn_xla_failed",
 ]

@@ -57,8 +57,8 @@ def warn_ignores_newest_step() -> None:
 def warn_constant() -> None:
     """Warn that no column of x varies."""
     warn(
-        "Every column of x is constant in the measured rows, so scale='std' multiplies every derivative by 0, and "
-        "every importance is 0. Pass more rows, or Definition(scale=None)."
+        "Every column of x is constant in the measured rows, by whose spread the derivatives are scaled, so every "
+        "importance is 0. Pass more rows, or Definition(scale=None)."
     )
 
 
@@ -98,6 +98,15 @@ def warn_differences(features: Sequence[tuple[object, float, float]], num_rows: 
         f"Some importances are far from those of real changes (in brackets; of {num_rows:,} rows): {shown}{more}. "
         "Small changes of a feature may tell little of large ones: `caution` in Importance.table says why that may be, "
         "and Definition(change='swap') measures the large ones of all features."
+    )
+
+
+def warn_unlike_parts(features: Sequence[object]) -> None:
+    """Warn that merged looks are of rows that differ, each of which was its own background."""
+    warn(
+        f"The merged importances are of rows that differ in {listed(features)}, and each was measured among its own "
+        "rows only, so that what happens between the two is not seen. Pass the same rows, such as the training data, "
+        "as background= to both."
     )
 
 
