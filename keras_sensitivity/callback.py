@@ -71,8 +71,8 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     Both are NaN at epochs without a look.
 
-    At the end of a fit the last look at a table is compared with real changes on up to 512 rows: ``real_change`` and
-    ``caution`` of `Importance.table`; a warning names the features of which the two are far apart.
+    At the end of a fit the last look at a table is compared with real changes on up to 512 rows, see
+    `Importance.agreement`; a warning names the features of which the two are far apart.
 
     A look sees the weights at the end of its epoch. Where ``EarlyStopping(restore_best_weights=True)`` restores others
     after the last one, `measure` tells of the restored model.

@@ -24,13 +24,12 @@ from keras_sensitivity.sizes import Sizes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["DIFFERS", "Importance"]
+__all__ = ["Importance"]
 
 Array = np.ndarray[Any, Any]
 
-# When the table says that a number is to be taken with care: see `Importance.table`.
+# When a number is to be taken with care: see `Importance.table` and `Importance.agreement`.
 HEAVY, RARE, DIFFERENCE, FACTOR = 0.5, 0.95, 2.0, 1.5
-DIFFERS = "differs from real changes"
 
 # What reading a file raises that is no archive, or not a whole one.
 UNREADABLE = (
@@ -132,7 +131,7 @@ class Importance:
         from keras_sensitivity import plots
 
         leading = self.table.sort_values("rank")[:10].drop(columns="rank").round(2)
-        note = "mean and std of the derivatives; importance, standard error and real change in percent"
+        note = "mean and std of the derivatives; importance and standard error in percent"
         heading = f"{len(self._names):,} features from {self.num_samples:,} samples"
         return plots.html(self.plot, f"Importance of {heading}", leading, note=note)
 
@@ -258,12 +257,9 @@ class Importance:
           effect; a ``std`` near 0 means a linear one. Derivatives of several units may cancel: choose one with
           ``Definition(output=...)``. NaN for groups and codes.
         - ``change``: what the feature was changed by: "derivative" or "swap", see `Definition`.
-        - ``real_change``: the importance that it has where real changes are taken of all features, percent; NaN where
-          none were measured. `measure` with ``verbose=1``, and a fit at its end, measure them on 512 rows.
         - ``caution``: why a derivative may say something else than a real change: "heavy tails", where the outermost
           4 % of the values make more than half of the variance; "rare values", where 95 % of the rows have about the
-          same value; "differs from real changes", where ``real_change`` is another share by a factor of 1.5 and by 2
-          percentage points; else "".
+          same value; else "". See `agreement`.
         - ``rank``: 1 for the most important.
         """
         importance = self.features
@@ -275,7 +271,6 @@ class Importance:
             "mean": mean,
             "std": std,
             "change": np.where(self._is_swapped, "swap", "derivative"),
-            "real_change": self._real_change,
             "caution": self._cautions,
             "rank": importance.rank(ascending=False, method="first").astype(int),
         }
@@ -286,27 +281,46 @@ class Importance:
         return np.isin(np.arange(len(self._names)), self._swapped)
 
     @property
-    def _real_change(self) -> Array:
-        """Percent; of features that were not swapped for the check, their own number is taken."""
-        q = self._sizes.real_changes
-        if np.isnan(q).all() or not ("check" in self._look or self._is_swapped.all()):
-            return np.full(len(q), np.nan)
-        return np.where(np.isnan(q), np.nan, shares.percent(np.where(np.isnan(q), self._sizes.by_feature, q)))
+    def agreement(self) -> pd.DataFrame | None:
+        """The importances beside those of real changes of all features, one row a feature.
+
+        Its columns:
+
+        - ``importance``: percent, as in `table`.
+        - ``real_change``: percent, with real changes (see ``change`` of `Definition`) on some rows; NaN of features
+          that were not among those compared.
+        - ``differs``: whether it is another share by a factor of 1.5 and by 2 percentage points.
+
+        None where it was not looked at: `measure` does so with ``verbose=1``, the callback at the end of a fit.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> x = np.random.default_rng(0).normal(size=(200, 2))
+        >>> watch = ks.SensitivityCallback(x)
+        >>> _ = model.fit(x, x[:, 0], epochs=1, callbacks=[watch], verbose=0)
+        >>> watch.importance.agreement["differs"].any()
+        np.False_
+        """
+        if "check" not in self._look:
+            return None
+        importance, q = self.features.to_numpy(), self._sizes.real_changes
+        known = ~np.isnan(q)
+        real = np.where(known, shares.percent(np.where(known, q, self._sizes.by_feature)), np.nan)
+        larger, smaller = np.maximum(real, importance), np.minimum(real, importance)
+        differs = (larger - smaller > DIFFERENCE) & (larger > FACTOR * smaller)
+        columns = {"importance": importance, "real_change": real, "differs": differs}
+        return pd.DataFrame(columns, index=self._names)
 
     @property
     def _cautions(self) -> list[str]:
-        importance, real = self.features.to_numpy(), self._real_change
-        apart, larger, smaller = np.abs(real - importance), np.maximum(real, importance), np.minimum(real, importance)
-        reasons = {
-            "heavy tails": self._sizes.tails > HEAVY,
-            "rare values": (self._sizes.most_common >= RARE) & ~self.is_constant,
-            DIFFERS: (apart > DIFFERENCE) & (larger > FACTOR * smaller),
-        }
-        every = zip(*([name if holds else "" for holds in mask] for name, mask in reasons.items()), strict=True)
-        return [
-            "" if is_swapped else ", ".join(filter(None, of_feature))
-            for of_feature, is_swapped in zip(every, self._is_swapped, strict=True)
-        ]
+        heavy = np.where(self._sizes.tails > HEAVY, "heavy tails", "")
+        rare = np.where((self._sizes.most_common >= RARE) & ~self.is_constant, "rare values", "")
+        every = zip(heavy, rare, self._is_swapped, strict=True)
+        return ["" if is_swapped else ", ".join(filter(None, reasons)) for *reasons, is_swapped in every]
 
     def with_check(self, changes: Means) -> Importance:
         """The same with real changes on some rows beside it: see "check" of `Look`."""

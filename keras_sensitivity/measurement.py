@@ -13,7 +13,7 @@ from keras_sensitivity import errors
 from keras_sensitivity.bins import Binned, Bins
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import image_shape
-from keras_sensitivity.importance import DIFFERS, Importance
+from keras_sensitivity.importance import Importance
 from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Means, Mergeable, Moments
 from keras_sensitivity.networks.network import MOST_DERIVATIVES, Batch, Entries, Network, Part, Seen, SeenRows
@@ -159,7 +159,7 @@ class Measurement:
         largest = np.argsort(-importance.features.to_numpy(), kind="stable")
         asked = [index for index in largest if columns[index] and index not in self.swapped][:MOST_CHECKED]
         num_rows = min(CHECK_ROWS, MOST_CHECK_PASSES * plan.batch_size // (1 + len(asked)))
-        is_comparable = is_table and isinstance(self._definition.scale, str) and asked
+        is_comparable = is_table and isinstance(self._definition.scale, str) and asked and not plan.traced.mixes_rows
         if not is_comparable or num_rows < FEWEST_CHECK_ROWS or self._network.fixed_batch_size is not None:
             return importance
         rows, chunk = self._pool.some(num_rows)
@@ -168,9 +168,9 @@ class Measurement:
         means = np.full((len(plan.traced.units), len(columns)), np.nan)
         means[:, asked] = np.average(squares, axis=1, weights=chunk.row_weights).T
         importance = importance.with_check(Means(np.asarray(chunk.row_weights.sum()), means))
-        table = importance.table
-        differing = table[table["caution"].str.contains(DIFFERS)][["importance", "real_change"]]
-        if len(differing):
+        agreement = importance.agreement
+        if agreement is not None and agreement["differs"].any():
+            differing = agreement[agreement["differs"]].drop(columns="differs")
             self._warn_once(errors.warn_differences, list(differing.itertuples(name=None)), len(chunk))
         return importance
 

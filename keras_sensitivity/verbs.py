@@ -78,7 +78,7 @@ def measure(
         jit_compile: Whether to compile with XLA; "auto": where that is faster.
         verbose: 0: silent. 1: a progress bar, which compiler was chosen and why, how many features are swapped; and of
             tables the importances are compared with those of real changes on 512 rows, which costs as many forward
-            passes of these as there are features, up to 64: see ``real_change`` and ``caution`` of `Importance.table`.
+            passes of these as there are features, up to 64: see `Importance.agreement`.
 
     Returns:
         The `Importance`: percentages that sum to 100.

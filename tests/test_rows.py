@@ -410,7 +410,7 @@ def test_wide_data_stay_usable(tmp_path):
     assert watch.trajectory.shape == (2, columns)
     assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) < 2e6
     assert len(pickle.dumps(watch.importance)) < 20e6
-    assert watch.importance.table.shape == (columns, 9)
+    assert watch.importance.table.shape == (columns, 8)
     assert len(watch.importance._repr_html_()) < 1e6
     explanation = ks.explain(model, x[:3], log_dir=tmp_path)
     assert explanation.features.shape == (3, columns)

@@ -96,8 +96,8 @@ def warn_differences(features: Sequence[tuple[object, float, float]], num_rows: 
     more = f" and {len(features) - 6} more" if len(features) > 6 else ""
     warn(
         f"Some importances are far from those of real changes (in brackets; of {num_rows:,} rows): {shown}{more}. "
-        "Small changes of a feature may tell little of large ones: `caution` in Importance.table says why that may be, "
-        "and Definition(change='swap') measures the large ones of all features."
+        "Small changes of a feature may tell little of large ones: see Importance.agreement, and `caution` in its "
+        "table. Definition(change='swap') measures the large ones of all features."
     )
 
 
