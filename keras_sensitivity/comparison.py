@@ -92,7 +92,7 @@ class Comparison:
     >>> def look(*weights):
     ...     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     ...     model.set_weights([np.reshape(weights, (3, 1)), np.zeros(1)])
-    ...     return ks.measure(model, np.eye(3))
+    ...     return ks.measure(model, np.eye(3), definition=ks.PAPER)
     >>> comparison = ks.compare([look(6.0, 3.0, 1.0), look(6.0, 1.0, 3.0)])
     >>> comparison
     <Comparison of 2 looks at 3 features: rank correlation 0.50, distance 20.0 points>
@@ -197,10 +197,8 @@ class Comparison:
           False where z is NaN.
 
         The errors are added as if the looks were independent. Looks at the same rows move together as a rule, so that
-        theirs is too large rather than too small, and more may differ than is said. Those of derivatives take the
-        spread of the features as known, which is right for looks at the same rows. Looks at other rows need a common
-        one, ``measure(background=...)``: by default it is that of the rows of each, whose error is in no standard error
-        of a derivative.
+        theirs is too large rather than too small, and more may differ than is said. Looks at segments want a common
+        ``measure(background=...)``, whose spread counts as known.
 
         Example:
 

@@ -247,8 +247,8 @@ class Importance:
 
         - ``importance``: percent.
         - ``standard_error``: of the importance, percentage points: how far another sample of as many rows would move
-          it. By the delta method from the covariances of the squared derivatives, with the spread of the data taken as
-          known, so that of a linear model it is 0; of real changes from those of the squared changes, with nothing
+          it. By the delta method from the covariances of the squared derivatives or changes; along the path of a table
+          the values scatter, too, while by other scales, of sequences and with a background the spread of the data is
           taken as known. For more than 256 entries from the variances alone, which is an approximation.
         - ``rms``: the size q, in output (per input for ``scale=None``): of the derivative, scaled or along the path, or
           of real changes; the importance is ``100 * rms / rms.sum()``. With a time axis, the mean over the lags.

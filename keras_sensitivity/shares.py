@@ -36,6 +36,7 @@ __all__ = [
     "quotient",
     "rms_by_lag",
     "scale_of",
+    "scatter_along_path",
     "slopes_of_squares",
     "standard_errors",
 ]
@@ -83,6 +84,21 @@ def path_squares(spread: Moments, squares: Means) -> Array:
     Returns:
         Shape (..., num_lags, num_entries), in output squared.
     """
+    return _path_moments(spread, squares)[0]
+
+
+def scatter_along_path(spread: Moments, squares: Means) -> Array:
+    """The variance over the rows of (F(x) - mean of F)**2, whose mean `path_squares` returns; of the same shape.
+
+    Within a bin F is taken as normal, so that its fourth moment about a point at the distance d is
+    d**4 + 6 d**2 v + 3 v**2.
+    """
+    second, fourth = _path_moments(spread, squares)
+    return np.asarray(fourth - second**2)
+
+
+def _path_moments(spread: Moments, squares: Means) -> tuple[Array, Array]:
+    """The second and fourth central moment of F."""
     present = spread.weight > 0
     order = np.argsort(np.where(present, spread.mean, np.inf), axis=0)
     present, mean, variance, weight = (
@@ -96,8 +112,9 @@ def path_squares(spread: Moments, squares: Means) -> Array:
     steps = np.diff(mean, axis=0) * (roots[..., 1:, :] + roots[..., :-1, :]) / 2
     path = np.concatenate([np.zeros_like(roots[..., :1, :]), np.cumsum(steps, axis=-2)], axis=-2)
     part = weight / np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
-    centred = path - (part * path).sum(axis=-2, keepdims=True)
-    return np.asarray((part * (centred**2 + variance * h)).sum(axis=-2))
+    between, within = (path - (part * path).sum(axis=-2, keepdims=True)) ** 2, variance * h
+    second = (part * (between + within)).sum(axis=-2)
+    return second, (part * (between**2 + 6 * between * within + 3 * within**2)).sum(axis=-2)
 
 
 def _without_holes(h: Array, known: Array, present: Array, mean: Array) -> Array:
@@ -183,7 +200,7 @@ def slopes_of_squares(mean_squares: Array, *, scale: Array, weights: Array, part
     return np.asarray(weights[:, owners] * scale**2 * quotient(0.5, np.sqrt(mean_squares)[:, owners] * part))
 
 
-def standard_errors(q: Array, estimates: Estimates) -> Array:
+def standard_errors(q: Array, estimates: Estimates, own_scatter: Array) -> Array:
     """Of lambda, by the delta method, shape (num_features,), percentage points.
 
     The slopes turn the covariances of what is averaged into Q = Cov(q) of a single row, and with the shares p
@@ -194,6 +211,8 @@ def standard_errors(q: Array, estimates: Estimates) -> Array:
     Args:
         q: The numerators, shape (num_features,).
         estimates: What they are made of.
+        own_scatter: What is added to each Q[f, f], because the rows that give the scale are a sample, too; the scales
+            of different features are taken as independent; shape (num_features,).
     """
     if not q.any():
         return np.zeros(len(q))
@@ -205,6 +224,7 @@ def standard_errors(q: Array, estimates: Estimates) -> Array:
         own = np.bincount(owners, rows[owners, np.arange(len(slopes))], len(q))
     else:  # the numbers taken as uncorrelated
         own = with_all = np.bincount(owners, slopes**2 * covariance, len(q))
+    own, with_all = own + own_scatter, with_all + own_scatter
     share = q / q.sum()
     variance = (own - 2 * share * with_all + share**2 * with_all.sum()) / q.sum() ** 2
     return np.asarray(100 * np.sqrt(np.maximum(variance * part, 0.0)))

@@ -272,7 +272,23 @@ class Sizes:
             between = np.zeros(len(covariance) - len(halves) - len(slopes))
             slopes = np.concatenate([halves, between, slopes])
             owners = np.concatenate([self._swapped, np.zeros(len(between), int), owners])
-        return shares.standard_errors(self.by_feature, shares.Estimates(slopes, owners, covariance, part))
+        estimates = shares.Estimates(slopes, owners, covariance, part)
+        return shares.standard_errors(self.by_feature, estimates, self._scatter_of_spread)
+
+    @property
+    def _scatter_of_spread(self) -> Array:
+        """How the q of a row scatter because its values are drawn, too, shape (num_features,).
+
+        With Q2 the mean of (F - mean of F)**2, d q = d Q2 / (2 q). Known of paths of tables with bins of their own.
+        """
+        none = np.zeros(len(self.by_feature))
+        if "path" not in self._look or "background" in self._look or len(self.reached) > 1:
+            return none
+        squares = self._look["path"]
+        together = Means(squares.weight, squares.mean.sum(axis=0))
+        scatter = shares.scatter_along_path(self._look["spread"], together)[0, : len(self._features.owners)]
+        q = np.where(np.isin(np.arange(len(none)), self._swapped), 0.0, self.by_feature)
+        return self._features.sum(scatter) * shares.quotient(0.25, q**2)
 
     def _beside_swaps(self, covariance: Array) -> Array:
         """The covariances of what "pairs" holds, and of the squared derivatives, which are there or apart."""

@@ -29,7 +29,7 @@ def linear(weights, names=NAMES):
     """A look whose importances are the weights, shared out."""
     model = keras.Sequential([keras.Input((len(weights),)), keras.layers.Dense(1)])
     model.set_weights([np.reshape(weights, (-1, 1)).astype("float32"), np.zeros(1)])
-    return ks.measure(model, np.eye(len(weights)), feature_names=names[: len(weights)])
+    return ks.measure(model, np.eye(len(weights)), feature_names=names[: len(weights)], definition=ks.PAPER)
 
 
 def made(shares, errors, looks=("first", "second")):
