@@ -16,7 +16,7 @@ import multiprocessing
 import pathlib
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -105,6 +105,8 @@ ACTIVATIONS = ["relu", "tanh"]
 WIDTHS = {"small": [32], "large": [256, 256]}
 TEST_ROWS, BATCH_SIZE, LEARNING_RATE = 4_000, 64, 0.003
 FITS_OF_A_PROCESS = 30
+# What the looks of the committed table were measured with, which is not the default: `death_definitions.py` compares.
+DEFINITION = ks.Definition(scale="std")
 
 
 class Case(NamedTuple):
@@ -115,6 +117,9 @@ class Case(NamedTuple):
     activation: str
     size: str
     seed: int
+
+
+Fit = Callable[[Case], dict[str, Array]]
 
 
 def network(shape: tuple[int, ...], case: Case) -> keras.Model:
@@ -130,6 +135,12 @@ def network(shape: tuple[int, ...], case: Case) -> keras.Model:
 
 def fit(case: Case) -> dict[str, Array]:
     """The losses and the looks of a fit."""
+    (kept,) = watched(case, [DEFINITION])
+    return kept
+
+
+def watched(case: Case, definitions: Sequence[ks.Definition]) -> list[dict[str, Array]]:
+    """The losses and the looks of a fit, by each definition."""
     simulation = SIMULATIONS[case.simulation]
     rng = np.random.default_rng([zlib.crc32(case.simulation.encode()), case.seed])
     x, y = simulation.draw(rng, case.num_rows + TEST_ROWS)
@@ -145,7 +156,7 @@ def fit(case: Case) -> dict[str, Array]:
     model.compile(
         keras.optimizers.Adam(LEARNING_RATE), loss, jit_compile=True, steps_per_execution=case.num_rows // BATCH_SIZE
     )
-    watch = ks.SensitivityCallback(x[train])
+    watches = [ks.SensitivityCallback(x[train], definition=definition) for definition in definitions]
     test_loss = []
     tested = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: test_loss.append(model.test_on_batch(x[test], y[test]))
@@ -154,13 +165,17 @@ def fit(case: Case) -> dict[str, Array]:
         batches(x[train], y[train], case.seed),
         steps_per_epoch=case.num_rows // BATCH_SIZE,
         epochs=EPOCHS[case.num_rows],
-        callbacks=[watch, tested],
+        callbacks=[*watches, tested],
         shuffle=False,  # the batches are
         verbose=0,
     )
+    losses = {"loss": np.array(history.history["loss"]), "test_loss": np.array(test_loss)}
+    return [losses | looks_of(watch) for watch in watches]
+
+
+def looks_of(watch: ks.SensitivityCallback) -> dict[str, Array]:
+    """What a monitor needs of the looks of a fit."""
     return {
-        "loss": np.array(history.history["loss"]),
-        "test_loss": np.array(test_loss),
         "usage": np.stack([look.usage for look in watch.history]),
         "probes": np.stack([look.probes for look in watch.history]),
         "band": np.stack([look.noise_band for look in watch.history]),
@@ -173,17 +188,17 @@ def batches(x: Array, y: Array, seed: int) -> tf.data.Dataset:
     return rows.map(lambda index: (tf.gather(x, index), tf.gather(y, index))).prefetch(2)
 
 
-def train(cases: list[Case], folder: pathlib.Path) -> None:
+def train(cases: list[Case], folder: pathlib.Path, *, fit: Fit = fit, num_processes: int = 2) -> None:
     """Fit whatever was not fitted yet, two at a time."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [case for case in cases if not file_of(case, folder).exists()]
     # A process that has compiled some hundred networks runs out of memory for code, so each makes way before.
-    with multiprocessing.get_context("spawn").Pool(2, maxtasksperchild=FITS_OF_A_PROCESS) as pool:
-        for line in pool.imap_unordered(functools.partial(fit_and_keep, folder=folder), missing):
+    with multiprocessing.get_context("spawn").Pool(num_processes, maxtasksperchild=FITS_OF_A_PROCESS) as pool:
+        for line in pool.imap_unordered(functools.partial(fit_and_keep, fit=fit, folder=folder), missing):
             print(line, flush=True)
 
 
-def fit_and_keep(case: Case, folder: pathlib.Path) -> str:
+def fit_and_keep(case: Case, fit: Fit, folder: pathlib.Path) -> str:
     """Keep the looks of a fit; a line that says how long it took."""
     start, path = time.perf_counter(), file_of(case, folder)
     part = path.with_name(f"part_{path.name}")
@@ -219,8 +234,9 @@ class Look(NamedTuple):
 class FromTheFirstLook(ks.DeadFeatureMonitor):
     """Judges also when nothing has been learnt yet."""
 
-    def _has_learnt(self, importance: Any, shares_of_columns: Array) -> bool:
-        return True
+    def update(self, record: ks.dead_features.DeathRecord, epoch: int, importance: Any) -> ks.dead_features.DeathRecord:
+        """Beside a noise level of 0 every network has learnt something."""
+        return super().update(record, epoch, importance._replace(noise_level=0.0))
 
 
 RULES = {
@@ -242,7 +258,7 @@ def judged(kept: dict[str, Array], monitor: ks.DeadFeatureMonitor, *, probed: bo
     return record
 
 
-def outcome(case: Case, kept: dict[str, Array]) -> dict[str, Any]:
+def outcome(case: Case, kept: dict[str, Array], rules: Iterable[str] = RULES) -> dict[str, Any]:
     """A row of the table: how the fit went, and what each rule said."""
     simulation = SIMULATIONS[case.simulation]
     columns = set(range(kept["usage"].shape[1]))
@@ -254,7 +270,8 @@ def outcome(case: Case, kept: dict[str, Array]) -> dict[str, Any]:
         "irrelevant": len(irrelevant),
         "useful": len(useful),
     }
-    for name, (monitor, probed) in RULES.items():
+    for name in rules:
+        monitor, probed = RULES[name]
         record = judged(kept, monitor, probed=probed)
         died = {event.feature: event.epoch + 1 for event in record.events if event.event == "died"}
         reported = sorted(irrelevant & set(record.dead))

@@ -75,8 +75,13 @@ def results() -> pd.DataFrame:
 
 def page(text: str, fits: pd.DataFrame) -> str:
     """The page with these results."""
-    before, rest = text.split(BEGIN)
-    return before + BEGIN + section(fits) + END + rest.split(END)[1]
+    return replaced(text, BEGIN, section(fits))
+
+
+def replaced(text: str, begin: str, section: str) -> str:
+    """The page with another section behind this mark."""
+    before, rest = text.split(begin)
+    return before + begin + section + END + rest.split(END, 1)[1]
 
 
 if __name__ == "__main__":

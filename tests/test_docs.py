@@ -6,6 +6,7 @@ import pathlib
 import re
 
 import agreement_page
+import death_definitions_page
 import death_rates_page
 import doctest_fences
 import math_fences
@@ -61,7 +62,9 @@ def test_links_lead_somewhere(page):
         assert link.startswith("https://") or (page.parent / link).exists(), link
 
 
-@pytest.mark.parametrize("study", [agreement_page, death_rates_page], ids=lambda study: study.PAGE.stem)
+@pytest.mark.parametrize(
+    "study", [agreement_page, death_definitions_page, death_rates_page], ids=lambda study: study.__name__
+)
 def test_the_tables_of_the_studies_are_those_of_their_results(study):
     text = study.PAGE.read_text()
     assert study.page(text, study.results()) == text
