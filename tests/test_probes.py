@@ -314,3 +314,13 @@ def test_warns_of_rows_that_noise_tells_apart(rng):
 def test_without_probes_there_is_no_noise():
     measured = ks.measure(zoo.build("tanh regression"), zoo.rows(), definition=STD)
     assert measured.probes is measured.noise_level is measured.noise_band is None
+
+
+@pytest.mark.parametrize("change", ["auto", "swap"])
+def test_a_swap_leaves_the_noise_of_the_row(rng, change):
+    x = np.stack([rng.normal(size=1000), rng.integers(0, 2, size=1000)], axis=1).astype("float32")
+    model = keras.Sequential([keras.Input((2,)), ks.NoiseProbes(4), L.Dense(1)])
+    model.set_weights([np.array([[1.0], [0.0], *[[2.0]] * 4]), np.zeros(1)])
+    measured = ks.measure(model, x, definition=ks.Definition(change=change))
+    assert measured.table["change"].iloc[1] == "swap"
+    np.testing.assert_allclose(measured.usage, [100, 0], atol=1e-4)

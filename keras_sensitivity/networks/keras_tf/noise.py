@@ -18,12 +18,20 @@ __all__ = ["Noise"]
 class Noise:
     """Watches the noise that the model's `NoiseProbes` will make when they are called.
 
+    Args:
+        model: The model.
+        loan: Takes the layers' methods back afterwards.
+        tape: Watches.
+        copies: How many changed copies of some rows are called, the first of them unchanged: all have its noise. Made
+            anew of a row of which a column is changed, the noise of all probes would change with it.
+
     Attributes:
         made: The noise, in the order of the calls.
     """
 
-    def __init__(self, model: keras.Model, loan: Loan, tape: tf.GradientTape) -> None:
+    def __init__(self, model: keras.Model, loan: Loan, tape: tf.GradientTape, copies: int = 1) -> None:
         self._tape = tape
+        self._copies = copies
         self._trained: list[tf.Tensor] = [variable.value for variable in model.trainable_variables]
         self._origins: list[tuple[str, tf.Tensor]] = []
         self.made: list[tf.Tensor] = []
@@ -35,13 +43,17 @@ class Noise:
         function = layer.noise
 
         def call(inputs: tf.Tensor) -> tf.Tensor:
-            result = function(inputs)
+            result = function(inputs) if self._copies == 1 else self._of_first(function, inputs)
             self._tape.watch(result)
             self.made.append(result)
             self._origins.append((layer.name, inputs))
             return result
 
         return call
+
+    def _of_first(self, function: Callable[..., tf.Tensor], inputs: tf.Tensor) -> tf.Tensor:
+        own = function(inputs[: inputs.shape[0] // self._copies])
+        return tf.tile(own, [self._copies, *[1] * (own.shape.rank - 1)])
 
     def refuse_behind_weights(self) -> None:
         """Refuse, after the call, probes behind weights that are trained: as those change, so would the noise."""

@@ -29,6 +29,7 @@ from keras_sensitivity.networks.network import (
     Seen,
     SeenRows,
 )
+from keras_sensitivity.probes import NoiseProbes
 
 __all__ = ["InputPass", "KerasPass", "LookPass", "RowPass", "SwapPass", "specs_of"]
 
@@ -321,18 +322,31 @@ class InputPass(KerasPass[tuple[Moments, "Entries | None"]]):
 
 
 class SwapPass(KerasPass[Array]):
-    """The pass of swaps: all of them beside each other are one batch of the model; no derivative is run."""
+    """The pass of swaps: all of them beside each other are one batch of the model; no derivative is run.
+
+    Where the model has probes, the rows themselves are in front, whose noise the swapped ones keep.
+    """
 
     def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
-        target = forward.target
-        return tf.reshape(target, (-1, weights.shape[0], target.shape[1])), forward.reached[: weights.shape[0]]
+        target = tf.reshape(forward.target, (-1, weights.shape[0], forward.target.shape[1]))
+        return target[1:] if self._has_probes else target, forward.reached[: weights.shape[0]]
+
+    @property
+    def _has_probes(self) -> bool:
+        return any(isinstance(layer, NoiseProbes) for layer in layers(self._whole_model()))
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        num_swaps = self._specs[-1].shape[0]
+        return super()._how | {"copies": 1 + num_swaps if self._has_probes else 1}
 
     def _rows(self, batch: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         count = len(batch) // 3
         rows = []
         for own, other, is_other in zip(batch[:count], batch[count : 2 * count], batch[2 * count :], strict=True):
             swapped = tf.where(is_other[:, None], other[None], own[None])
-            rows.append(tf.reshape(swapped, (-1, *own.shape[1:])))
+            swapped = tf.reshape(swapped, (-1, *own.shape[1:]))
+            rows.append(tf.concat([own, swapped], axis=0) if self._has_probes else swapped)
         return tuple(rows)
 
     def _are_finite(self, found: Any) -> bool:

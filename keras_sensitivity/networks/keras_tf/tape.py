@@ -63,6 +63,7 @@ def run(
     question: Question,
     kept_as_integers: Collection[Call] = (),
     with_noise: bool = False,
+    copies: int = 1,
     stopping: bool = False,
 ) -> Run:
     """Call a model under a persistent tape that records, and note what happens inside.
@@ -74,12 +75,13 @@ def run(
         question: What is asked.
         kept_as_integers: See `Codes`.
         with_noise: Whether the noise of probes is found, too.
+        copies: Of how many copies of some rows x is made, see `Noise`.
         stopping: Whether no derivative passes through the states of recurrent layers.
     """
     excluded = {index for index, name in enumerate(question.inputs.names) if name in question.exclude}
     with borrowed(model) as loan:
         masks = record_masks(model, loan)
-        noise = Noise(model, loan, tape)
+        noise = Noise(model, loan, tape, copies)
         stopped = stop_states(model, loan) if stopping else set()
         codes = Codes(model, loan, tape, inputs=x, names=question.inputs.names, kept_as_integers=kept_as_integers)
         output = called(model, packed(model, question.inputs, x))
