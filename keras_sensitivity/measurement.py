@@ -152,7 +152,7 @@ class Measurement:
         """The same importance, with real changes on a few rows beside it, and a warning where they differ much.
 
         It costs as much as a look at 512 rows for each of the features whose derivative was taken, up to 64; the pass
-        is that of the looks, so that nothing is traced anew.
+        is that of the looks, so that nothing is traced anew, but for networks with probes.
         """
         plan, columns = self._plan, columns_by_feature(self._plan.blocks, self._plan.features)
         is_table = all(block.num_lags is None and len(block.shape) < 3 for block in plan.blocks)
@@ -163,7 +163,12 @@ class Measurement:
         if not is_comparable or num_rows < FEWEST_CHECK_ROWS or self._network.fixed_batch_size is not None:
             return importance
         rows, chunk = self._pool.some(num_rows)
-        outputs = self._outputs(Swaps([columns[index] for index in asked], (), chunk, is_own=True).swapped(rows))
+        swaps = Swaps([columns[index] for index in asked], (), chunk, is_own=True)
+        if plan.traced.num_probes:  # whose noise is to stay that of the row
+            partners, weights = swaps.partners(np.arange(len(chunk))), chunk.row_weights
+            outputs = _Swapping(self._network, plan, swaps, rows).run(rows, weights, partners)
+        else:
+            outputs = self._outputs(swaps.swapped(rows))
         squares = np.square(outputs[1:] - outputs[0]) / 2
         means = np.full((len(plan.traced.units), len(columns)), np.nan)
         means[:, asked] = np.average(squares, axis=1, weights=chunk.row_weights).T
@@ -282,6 +287,10 @@ class _Swapping:
     def tally(self) -> Tally:
         """For the swaps of a look."""
         return Tally(self._swaps, self._outputs, self._plan.most_rows)
+
+    def run(self, rows: Batch, weights: Array, partners: Array) -> Array:
+        """What the network returns: see `Swaps.run`."""
+        return self._swaps.run(self._outputs, rows, weights, partners, self._plan.most_rows)
 
 
 def _bins(parts: Sequence[Part], num_probes: int, sample: Chunk) -> Bins:

@@ -133,3 +133,12 @@ def test_the_check_changes_no_weight_and_traces_nothing(rng):
     calls.clear()
     ks.measure(model, x, verbose=1)
     assert calls == []
+
+
+def test_the_noise_of_probes_is_no_change(rng):
+    """Of probes that weigh twice as much as the features, the check sees nothing."""
+    x = rng.normal(size=(400, 2))
+    inputs = keras.Input((2,))
+    noisy = ks.NoiseProbes(2)(inputs)
+    model = keras.Model(inputs, noisy @ np.array([[1.0], [2.0], [4.0], [4.0]], "float32"))
+    np.testing.assert_allclose(ks.measure(model, x, verbose=1).agreement["real_change"], [33.3, 66.7], atol=6)

@@ -95,11 +95,11 @@ def test_a_fit_reads_a_dataset():
     model = zoo.build("linear")
     model.compile(keras.optimizers.SGD(0.0), "mse")
     data = dataset(X, X[:, 0]).batch(16)
-    watch = ks.SensitivityCallback(data)
+    watch = ks.SensitivityCallback(data, definition=STD)
     model.fit(data, epochs=2, callbacks=[watch], verbose=0)
     same(watch.importance, ks.measure(model, X, definition=STD))
     # With num_samples=None, each look reads the data anew, from wherever they are.
-    every = ks.SensitivityCallback(data, num_samples=None)
+    every = ks.SensitivityCallback(data, definition=STD, num_samples=None)
     model.fit(data, epochs=2, callbacks=[every], verbose=0)
     same(every.importance, ks.measure(model, X, definition=STD))
 

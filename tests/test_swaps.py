@@ -110,14 +110,14 @@ def test_standard_errors_are_those_of_repetition(change, with_background, rng):
     # Of a path few bins of a heavy tail do not tell how far it scatters.
     count, power = (400, 1.0) if change == "swap" else (1500, 0.5)
     draw = lambda: table(rng, count).assign(money=lambda x: x["money"] ** power)  # noqa: E731
-    looks = [ks.measure(model, draw(), background=background, definition=definition) for _ in range(200)]
+    looks = [ks.measure(model, draw(), background=background, definition=definition) for _ in range(120)]
     shares, errors = [look.features for look in looks], [look.table["standard_error"] for look in looks]
     said = np.sqrt(np.mean(np.square(errors), axis=0))
-    np.testing.assert_allclose(np.std(shares, axis=0, ddof=1), said, rtol=0.25 if change == "swap" else 0.35)
+    np.testing.assert_allclose(np.std(shares, axis=0, ddof=1), said, rtol=0.35)
     if change == "swap":
         shares, errors = ([look.variance[name] for look in looks] for name in ("variance", "standard_error"))
         said = np.sqrt(np.mean(np.square(errors), axis=0))
-        np.testing.assert_allclose(np.std(shares, axis=0, ddof=1), said, rtol=0.3)
+        np.testing.assert_allclose(np.std(shares, axis=0, ddof=1), said, rtol=0.35)
 
 
 # --- what is swapped ------------------------------------------------------------------------------------------------
