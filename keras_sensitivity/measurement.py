@@ -129,12 +129,13 @@ class Measurement:
             self._make_ready()
         num_features = len(self.feature_names)
         tally = None if self._swapping is None else self._swapping.tally()
-        looks: list[Look] = []
+        look: Look | None = None
         for batch, weights, seen in plan.run(progress):
-            looks = [functools.reduce(Look.merge, [*looks, self._look(seen)])]
+            part = self._look(seen)
+            look = part if look is None else look.merge(part)
             if tally is not None:
                 tally.add(batch, weights, self._squares(seen.rows) if len(self.swapped) < num_features else None)
-        (look,) = looks
+        assert look is not None
         moments = {**look, **self._of_background(), **(tally.moments() if tally else {})}
         importance = Importance(
             Look(moments),

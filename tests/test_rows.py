@@ -400,6 +400,7 @@ def test_heads_have_shares_of_their_own_and_logits_each():
 # --- wide data ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_wide_data_stay_usable(tmp_path):
     columns = 10_000
     x = np.random.default_rng(0).normal(size=(300, columns)).astype("float32")
