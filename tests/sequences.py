@@ -29,7 +29,7 @@ RECURRENT = {
     for depth, units in ((1, 1), (2, 3))
     for mode in ("many-to-one", "many-to-many")
     for padding in ("full", "masked")
-    # A mask that leaves everything valid is no mask, so without one the deepest are enough; one kind that is shallow is.
+    # A mask that leaves everything valid is no mask: without one the deepest are enough, and one kind that is shallow.
     if (depth, units) == (2, 3) or (padding == "masked" and kind == "GRU")
 }
 
