@@ -6,7 +6,7 @@ Y = 3 income - 2 debt + sin(2 age) + e. The salary is nearly the income: a netwo
 uses more, its first weights decide. The shoe size means nothing.
 
 Look at income and salary, which move by up to 20 points from seed to seed, though the standard errors of each network
-are about 0.1 points; and at the second picture, where both are one feature, on which the networks agree much better.
+are at most 0.3 points; and at the second picture, where both are one feature, on which the networks agree much better.
 """
 
 import argparse
