@@ -252,8 +252,12 @@ class Measurement:
         elif flat == 1 and not importance.features.any():
             self._warn_once(errors.warn_ignores_everything)
         elif not importance.features.any():
-            all_constant = importance.is_constant.all()
-            self._warn_once(errors.warn_constant if all_constant else errors.warn_ignores_newest_step)
+            if self._values is not None and self._pool.num_rows == 1:
+                self._warn_once(errors.warn_constant, "the background, a single row")
+            elif importance.is_constant.all():
+                self._warn_once(errors.warn_constant)
+            else:
+                self._warn_once(errors.warn_ignores_newest_step)
 
     def _warn_once(self, warning: Callable[..., None], *arguments: Any) -> None:
         if warning.__name__ not in self._warned:

@@ -174,6 +174,11 @@ def test_a_background_gives_the_spread(rng):
         np.testing.assert_allclose(found.features, share(background.std(axis=0)), rtol=1e-5)
 
 
+def test_a_background_of_one_row_has_no_spread(rng):
+    with pytest.warns(UserWarning, match="constant in the background, a single row"):
+        ks.measure(linear([[1.0], [1.0]]), rng.normal(size=(30, 2)), background=np.ones((1, 2)))
+
+
 def test_segments_compare_with_a_common_background(rng):
     """Where one segment uses one column and the other the other, each by its spread among all."""
     x = rng.normal(size=(3000, 3))

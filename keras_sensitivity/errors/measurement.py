@@ -54,11 +54,11 @@ def warn_ignores_newest_step() -> None:
     )
 
 
-def warn_constant() -> None:
+def warn_constant(rows: str = "the measured rows") -> None:
     """Warn that no column of x varies."""
     warn(
-        "Every column of x is constant in the measured rows, by whose spread the derivatives are scaled, so every "
-        "importance is 0. Pass more rows, or Definition(scale=None)."
+        f"Every column of x is constant in {rows}, by whose spread the derivatives are scaled, so every importance is "
+        "0. Pass more rows, or Definition(scale=None)."
     )
 
 
