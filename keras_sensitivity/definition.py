@@ -43,8 +43,8 @@ class Definition:
             lags at once, of images groups of entries only, crossed features never. "auto" swaps columns of a table that
             have few values among the measured rows, at most 32 and each in four rows on the average, and codes: between
             these there is nothing, and a slope there is an accident. Of all others, and of whatever has a time axis, it
-            takes the derivative. With a ``scale`` other than "path" the numbers would not be comparable, and "auto" is
-            the derivative throughout.
+            takes the derivative, and of all where more than 64 would be swapped. With a ``scale`` other than "path" the
+            numbers would not be comparable, and "auto" is the derivative throughout.
 
     Raises:
         TypeError, ValueError: At once, where an argument has none of these values.

@@ -30,6 +30,9 @@ Array = np.ndarray[Any, Any]
 # A column of at most so many different values has nothing in between: a network's slope there is an accident.
 FEW_VALUES, ROWS_OF_A_VALUE = 32, 4
 
+# Features that "auto" swaps at the most: each costs a forward pass at every look, and a text has hundreds of words.
+MOST_SWAPPED = 64
+
 # Pairs of rows that a look should have, and partners of a row at the most.
 ENOUGH_PAIRS, MOST_PARTNERS = 1024, 8
 
@@ -113,13 +116,14 @@ def chosen(definition: Definition, blocks: Sequence[Block], features: Features, 
         return tuple(index for index, each in enumerate(columns) if each)
     sequences_and_images = {block.sources for block in blocks if block.num_lags is not None or len(block.shape) == 3}
     codes = {block.sources[0] for block in blocks if not block.is_number}
-    return tuple(
+    found = tuple(
         index
         for index, each in enumerate(columns)
         if each
         and not any((column.source,) in sequences_and_images for column in each)
         and all(column.source in codes or _has_few_values(column.of(sample.leaves)) for column in each)
     )
+    return found if len(found) <= MOST_SWAPPED else ()
 
 
 def _has_few_values(values: Array) -> bool:

@@ -164,6 +164,14 @@ def test_values_that_hardly_repeat_are_not_few(rng):
     assert (found.table["change"] == "derivative").all()
 
 
+@pytest.mark.parametrize(("count", "change"), [(64, "swap"), (65, "derivative")])
+def test_more_than_64_features_are_not_swapped_unless_told(count, change, rng):
+    x = rng.integers(0, 2, size=(200, count))
+    model = linear(np.ones((count, 1)))
+    assert set(ks.measure(model, x).table["change"]) == {change}
+    assert set(swapped(model, x).table["change"]) == {"swap"}
+
+
 def test_the_background_tells_what_has_few_values(rng):
     background = np.column_stack([rng.normal(size=500), rng.integers(0, 3, 500)])
     model = linear([[1.0], [1.0]])
