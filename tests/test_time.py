@@ -60,7 +60,7 @@ def test_recurrent_stacks_equal_central_differences(name):
         compare(measure(model, x, batch_size=10), expected)
 
 
-@pytest.mark.parametrize("name", ["LSTM 1 layers 3 units many-to-many masked", "GRU 2 layers 3 units many-to-one full"])
+@pytest.mark.parametrize("name", ["LSTM 2 layers 3 units many-to-many masked", "GRU 2 layers 3 units many-to-one full"])
 def test_xla_changes_nothing(name):
     options = sequences.RECURRENT[name]
     x, _ = sequences.rows(padding="post" if options["masked"] else None)
