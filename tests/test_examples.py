@@ -68,7 +68,7 @@ def test_the_study_of_dead_features_in_small(monkeypatch, tmp_path):
     cases = [death_rates.Case("paper", 512, "tanh", "small", 0), death_rates.Case("sequence", 512, "relu", "small", 0)]
     rows = []
     for case in cases:
-        death_rates.fit_and_keep(case, tmp_path)
+        death_rates.fit_and_keep(case, death_rates.fit, tmp_path)
         with np.load(death_rates.file_of(case, tmp_path)) as kept:
             rows.append(death_rates.outcome(case, dict(kept)))
             assert kept["usage"].shape[0] == kept["probes"].shape[0] == len(kept["test_loss"]) == 8
