@@ -344,7 +344,7 @@ def assert_all_right(results, truths):
     assert wrong == []
 
 
-SHARED = ["softmax", "softmax layer", "masked codes", "many to many", "probes", "lookups", "nested", "remembering"]
+SHARED = ["softmax", "masked codes", "many to many", "probes", "remembering"]
 
 
 @pytest.mark.usefixtures("_switching_often")

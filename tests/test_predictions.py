@@ -154,6 +154,12 @@ WAYS = {
 }
 
 
+def turns(names):
+    """Each name in two ways, all ways in turns: what is computed and where it stands are found apart."""
+    ways = list(WAYS)
+    return [(name, ways[(index + shift) % len(ways)]) for index, name in enumerate(names) for shift in (0, 1)]
+
+
 def of_integers(row, way):
     """A model that calls the function, and the network behind."""
     net = keras.Sequential([layers.Flatten(), layers.Dense(4, "tanh"), layers.Dense(2)])
@@ -166,8 +172,7 @@ def of_integers(row, way):
     return model, net
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", INTEGERS)
+@pytest.mark.parametrize(("name", "way"), turns(INTEGERS))
 def test_integers_stay_integers(name, way):
     row = INTEGERS[name]
     model, _ = of_integers(row, way)
@@ -175,8 +180,7 @@ def test_integers_stay_integers(name, way):
     predictions.assert_equal(explanation, predictions.of(model, row.x), explanation.units)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", [name for name, row in INTEGERS.items() if row.floats is not None])
+@pytest.mark.parametrize(("name", "way"), turns([name for name, row in INTEGERS.items() if row.floats is not None]))
 def test_integers_are_as_important_as_the_floats_that_they_become(name, way):
     """A scale of "std" times a derivative is the same, whatever unit a number is measured in."""
     row = INTEGERS[name]

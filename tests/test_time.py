@@ -363,6 +363,7 @@ def test_a_long_input_in_batches_has_the_numbers_of_the_whole(rng):
     )
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_rows(rng):
     """Neither the device's, whose batches have one size, nor the host's, which casts a batch at a time."""
     model = keras.Sequential([keras.Input((200, 50)), keras.layers.GRU(4), keras.layers.Dense(1)])
