@@ -302,8 +302,8 @@ class Importance:
         >>> x = np.random.default_rng(0).normal(size=(200, 2))
         >>> watch = ks.SensitivityCallback(x)
         >>> _ = model.fit(x, x[:, 0], epochs=1, callbacks=[watch], verbose=0)
-        >>> watch.importance.agreement["differs"].any()
-        np.False_
+        >>> bool(watch.importance.agreement["differs"].any())
+        False
         """
         if "check" not in self._look:
             return None
