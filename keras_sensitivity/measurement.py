@@ -37,6 +37,9 @@ BIN_ROWS, JOINT_ENTRIES = 8192, 256
 # Rows and features of which derivatives are compared with real changes, and passes for it, at the most.
 CHECK_ROWS, MOST_CHECKED, MOST_CHECK_PASSES = 512, 64, 64
 
+# Values whose places are kept from look to look at the most, 12 bytes each.
+MOST_PLACES = 2**22
+
 # Fewer rows than this tell nothing.
 FEWEST_CHECK_ROWS = 32
 
@@ -207,6 +210,8 @@ class Measurement:
 
     def _placed(self, bins: Bins, entries: Entries) -> Binned:
         """The entries in their bins; those of the first batch are kept, which is the only one of most looks."""
+        if entries.values.size > MOST_PLACES:
+            return bins.place(entries)
         if self._first is None:
             self._first = bins.place(entries)
         return self._first if self._first.holds(entries) else bins.place(entries)
