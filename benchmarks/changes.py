@@ -70,6 +70,8 @@ def main() -> None:
             kind: Measurement(network, rows, definition=definition, options=Options(jit_compile=False))
             for kind, definition in DEFINITIONS.items()
         }
+        for measurement in looks.values():
+            measurement.renew()  # as in a fit, where the same rows are looked at again and again
         tensor = tf.constant(x)
         forward = tf.function(lambda x, model=model: model(x, training=False)).get_concrete_function(tensor)
         actions = {kind: measurement.look for kind, measurement in looks.items()}

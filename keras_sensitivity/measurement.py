@@ -38,7 +38,7 @@ BIN_ROWS, JOINT_ENTRIES = 8192, 256
 CHECK_ROWS, MOST_CHECKED, MOST_CHECK_PASSES = 512, 64, 64
 
 # Values whose places are kept from look to look at the most, 12 bytes each.
-MOST_PLACES = 2**22
+MOST_PLACES = 2**24
 
 # Fewer rows than this tell nothing.
 FEWEST_CHECK_ROWS = 32
@@ -70,7 +70,8 @@ class Measurement:
         self._definition = definition
         self._warned: set[str] = set()
         self._bins: Bins | None = None
-        self._first: Binned | None = None
+        self._binned: list[Binned] = []
+        self._is_repeated = False
         self._swapping: _Swapping | None = None
         self.swapped: tuple[int, ...] = ()
         self._is_wide = definition.scale == "path" and plan.traced.num_derivatives > MOST_DERIVATIVES
@@ -119,6 +120,7 @@ class Measurement:
 
     def renew(self) -> None:
         """Take the network as it is now, where it may have changed since the last look."""
+        self._is_repeated = True
         self._plan.renew()
         if self._values is not None:
             self._values.renew()
@@ -133,8 +135,8 @@ class Measurement:
         num_features = len(self.feature_names)
         tally = None if self._swapping is None else self._swapping.tally()
         look: Look | None = None
-        for batch, weights, seen in plan.run(progress):
-            part = self._look(seen)
+        for index, (batch, weights, seen) in enumerate(plan.run(progress)):
+            part = self._look(seen, index)
             look = part if look is None else look.merge(part)
             if tally is not None:
                 tally.add(batch, weights, self._squares(seen.rows) if len(self.swapped) < num_features else None)
@@ -196,11 +198,11 @@ class Measurement:
         outputs = np.concatenate(found)[:count].astype(float)
         return outputs.reshape(len(batches), -1, outputs.shape[1])
 
-    def _look(self, seen: Seen) -> Look:
+    def _look(self, seen: Seen, index: int) -> Look:
         """The look at a batch, with what is in the bins."""
         if self._bins is None or seen.rows is None:
             return seen.look
-        binned = self._placed(self._bins, seen.rows.entries)
+        binned = self._placed(self._bins, seen.rows.entries, index)
         moments: dict[str, Mergeable] = {"path": binned.means(seen.rows.squares)}
         if seen.rows.same_step is not None:
             moments["same_step_path"] = binned.means(seen.rows.same_step)
@@ -208,13 +210,15 @@ class Measurement:
             moments["spread"] = binned.moments
         return Look({**seen.look, **moments})
 
-    def _placed(self, bins: Bins, entries: Entries) -> Binned:
-        """The entries in their bins; those of the first batch are kept, which is the only one of most looks."""
-        if entries.values.size > MOST_PLACES:
-            return bins.place(entries)
-        if self._first is None:
-            self._first = bins.place(entries)
-        return self._first if self._first.holds(entries) else bins.place(entries)
+    def _placed(self, bins: Bins, entries: Entries, index: int) -> Binned:
+        """The entries of a batch in their bins; kept for the next look, where there are several at the same rows."""
+        if index < len(self._binned) and self._binned[index].holds(entries):
+            return self._binned[index]
+        binned = bins.place(entries)
+        so_far = sum(each.places.size for each in self._binned)
+        if self._is_repeated and index == len(self._binned) and so_far + binned.places.size <= MOST_PLACES:
+            self._binned.append(binned)
+        return binned
 
     def _of_background(self) -> dict[str, Mergeable]:
         """What the background says of the entries."""

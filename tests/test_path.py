@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from functions import linear, measured, network, share, table
-from keras import ops
+from keras import layers, ops
 
 import keras_sensitivity as ks
 from keras_sensitivity import shares
@@ -58,6 +58,25 @@ def test_where_the_sensitivity_does_not_depend_on_the_value_it_is_that_of_std(rn
     found, std = measured(model, x), measured(model, x, scale="std")
     assert np.ptp(std.features) > 5
     np.testing.assert_allclose(found.features, std.features, atol=1.0)
+
+
+@pytest.mark.parametrize("batch_size", [None, 64])
+def test_looks_again_and_again_are_those_of_a_first(batch_size, rng):
+    """What is kept of the rows from look to look is told from what the probes' noise, or other rows, would be."""
+    x = np.column_stack([np.exp(rng.normal(size=300)), rng.normal(size=300)]).astype("float32")
+    inputs = keras.Input((2,))
+    model = keras.Model(inputs, layers.Dense(1)(layers.Dense(6, "tanh")(ks.NoiseProbes(3)(inputs))))
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    watch = ks.SensitivityCallback(x, batch_size=batch_size)
+    first = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: alone.append(ks.measure(model, x, batch_size=batch_size))
+    )
+    alone = []
+    model.fit(x, x[:, 0], epochs=4, verbose=0, callbacks=[watch, first])
+    assert np.abs(watch.history[0].features - watch.history[-1].features).max() > 0.1
+    for one, other in zip(watch.history, alone, strict=True):
+        pd.testing.assert_frame_equal(one.table, other.table, rtol=1e-6)
+        np.testing.assert_allclose(one.probes, other.probes, rtol=1e-6)
 
 
 def test_few_rows_make_one_bin_which_is_std(rng):
