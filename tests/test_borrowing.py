@@ -460,6 +460,7 @@ def test_another_thread_uses_the_model_in_the_middle_of_a_look(name):
     np.testing.assert_allclose(look.features, truth.features, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_switching_often")
 @pytest.mark.parametrize("name", ["masked codes", "nested"])
 def test_others_use_the_model_all_the_while(name):

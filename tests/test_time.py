@@ -53,7 +53,7 @@ def test_recurrent_stacks_equal_central_differences(name):
     options = sequences.RECURRENT[name]
     model = sequences.build(lambda: sequences.recurrent(**options))
     exact = sequences.build(lambda: sequences.recurrent(**options), policy="float64", like=model)
-    for padding in (None, "pre", "post") if options["masked"] else (None,):
+    for padding in ("pre", "post") if options["masked"] else (None,):
         x, mask = sequences.rows(padding=padding)
         g = oracle.differences(exact, x)
         expected = oracle.sequence_importances(g, x, mask, same_step=options["many"])
