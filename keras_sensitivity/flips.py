@@ -12,14 +12,12 @@ from keras_sensitivity.definition import Definition
 from keras_sensitivity.networks.network import Batch, Network
 from keras_sensitivity.plan import Plan
 from keras_sensitivity.rows.rows import Chunk
+from keras_sensitivity.swapping import Swapping
 from keras_sensitivity.swaps import Column, Swaps, chosen, columns_by_feature
 
 __all__ = ["Flips", "flips"]
 
 Array = np.ndarray[Any, Any]
-
-# Features that are flipped at the most.
-MOST_FLIPPED = 64
 
 
 class Flips(NamedTuple):
@@ -48,7 +46,7 @@ def flips(network: Network, plan: Plan[Any], definition: Definition, sample: Chu
     if not definition.may_swap or network.fixed_batch_size is not None:
         return None
     few = dataclasses.replace(definition, change="auto", scale="path")  # others have no other value of which to speak
-    features = chosen(few, plan.blocks, plan.features, sample)[:MOST_FLIPPED]
+    features = chosen(few, plan.blocks, plan.features, sample)
     if not features:
         return None
     columns = columns_by_feature(plan.blocks, plan.features)
@@ -65,13 +63,13 @@ def flips(network: Network, plan: Plan[Any], definition: Definition, sample: Chu
         if new.shape[1] == 1:
             others[index] = new[:, 0]
     swaps = Swaps([columns[feature] for feature in features], (), Chunk(flipped), is_own=False)
+    first = tuple(leaf[np.minimum(np.arange(plan.batch_size), len(leaf) - 1)] for leaf in rows)
+    swapping = Swapping(network, plan, swaps, first)
     changes = []
     for start in range(0, len(rows[0]), plan.batch_size):
         some = np.minimum(np.arange(start, start + plan.batch_size), len(rows[0]) - 1)
         batch = tuple(leaf[some] for leaf in rows)
-        example = next(swaps.batches(batch, some, plan.most_rows))
-        outputs = network.swap_pass(example, plan.question._replace(jit_compile=False))
-        before, *after = swaps.run(outputs, batch, np.ones(len(some)), some, plan.most_rows)
+        before, *after = swapping.run(batch, np.ones(len(some)), some)
         changes.append((np.stack(after) - before)[:, : len(rows[0]) - start])
     return Flips(features, others, np.concatenate(changes, axis=1))
 

@@ -19,7 +19,8 @@ from keras_sensitivity.moments import Means, Mergeable, Moments
 from keras_sensitivity.networks.network import MOST_DERIVATIVES, Batch, Entries, Network, Part, Seen, SeenRows
 from keras_sensitivity.plan import Options, Plan
 from keras_sensitivity.rows.rows import Chunk, Rows
-from keras_sensitivity.swaps import Swaps, Tally, check_swaps, chosen, columns_by_feature, columns_by_lag
+from keras_sensitivity.swapping import Swapping
+from keras_sensitivity.swaps import Swaps, check_swaps, chosen, columns_by_feature, columns_by_lag
 
 __all__ = ["Measurement"]
 
@@ -72,7 +73,7 @@ class Measurement:
         self._bins: Bins | None = None
         self._binned: list[Binned] = []
         self._is_repeated = False
-        self._swapping: _Swapping | None = None
+        self._swapping: Swapping | None = None
         self.swapped: tuple[int, ...] = ()
         self._is_wide = definition.scale == "path" and plan.traced.num_derivatives > MOST_DERIVATIVES
         if background is not None and isinstance(definition.scale, str):
@@ -99,7 +100,7 @@ class Measurement:
             lags = columns_by_lag(plan.blocks) if with_lags else ()
             is_own = self._pool is plan.rows
             swaps = Swaps([columns[index] for index in self.swapped], lags, sample, is_own)
-            self._swapping = _Swapping(self._network, plan, swaps, plan.first_batch)
+            self._swapping = Swapping(self._network, plan, swaps, plan.first_batch)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -172,7 +173,7 @@ class Measurement:
         swaps = Swaps([columns[index] for index in asked], (), chunk, is_own=True)
         if plan.traced.num_probes:  # whose noise is to stay that of the row
             partners, weights = swaps.partners(np.arange(len(chunk))), chunk.row_weights
-            outputs = _Swapping(self._network, plan, swaps, rows).run(rows, weights, partners)
+            outputs = Swapping(self._network, plan, swaps, rows).run(rows, weights, partners)
         else:
             outputs = self._outputs(swaps.swapped(rows))
         squares = np.square(outputs[1:] - outputs[0]) / 2
@@ -272,39 +273,6 @@ class Measurement:
         if warning.__name__ not in self._warned:
             self._warned.add(warning.__name__)
             warning(*arguments)
-
-
-class _Swapping:
-    """Swaps, and the pass that runs them.
-
-    Args:
-        network: Whose pass it is.
-        plan: The plan of the looks.
-        swaps: The swaps.
-        rows: A batch, of which all others have the shape.
-    """
-
-    def __init__(self, network: Network, plan: Plan[Seen], swaps: Swaps, rows: Batch) -> None:
-        self._network = network
-        self._plan = plan
-        self._swaps = swaps
-        self._example = next(swaps.batches(rows, swaps.partners(np.arange(len(rows[0]))), plan.most_rows))
-        self.renew()
-
-    def renew(self) -> None:
-        """Ask the network for the pass as it is now."""
-        question = self._plan.question
-        if question.jit_compile == "auto":  # a forward pass is short, and seldom earns what it costs to compile it
-            question = question._replace(jit_compile=False)
-        self._outputs = self._network.swap_pass(self._example, question)
-
-    def tally(self) -> Tally:
-        """For the swaps of a look."""
-        return Tally(self._swaps, self._outputs, self._plan.most_rows)
-
-    def run(self, rows: Batch, weights: Array, partners: Array) -> Array:
-        """What the network returns: see `Swaps.run`."""
-        return self._swaps.run(self._outputs, rows, weights, partners, self._plan.most_rows)
 
 
 def _bins(parts: Sequence[Part], num_probes: int, sample: Chunk) -> Bins:

@@ -106,10 +106,7 @@ def measure(
     with untouched_randomness():
         network = network_of(model)
         rows = read(x, network, num_samples=num_samples)
-        others = None
-        if background is not None:
-            errors.check_same_columns("background", columns_of(background), columns_of(x))
-            others = read(background, network)
+        others = _background(background, x, network)
         measurement = Measurement(network, rows, definition=definition, options=options, background=others)
         if verbose:
             print(f"keras_sensitivity: {measurement.description}", flush=True)
@@ -189,15 +186,12 @@ def explain(
             errors.warn_single_row()
         if verbose:
             print(f"keras_sensitivity: {plan.description}", flush=True)
-        inputs, others = None, rows
-        if background is not None:
-            errors.check_same_columns("background", columns_of(background), columns_of(x))
-            others = read(background, network)
-        flipped = flips(network, plan, definition, others.sample())
-        if is_scaled and background is not None:
+        inputs, others = None, _background(background, x, network)
+        flipped = flips(network, plan, definition, (others or rows).sample())
+        if is_scaled and others is not None:
             inputs = _input_moments(network, others, definition, options)
         derivatives = _collected(plan, progress=bool(verbose))
-        if is_scaled and background is None:
+        if is_scaled and others is None:
             inputs = _moments_of_values(derivatives, plan.blocks, rows.first.row_weights)
         explanation = Explanation(
             derivatives,
@@ -215,6 +209,14 @@ def explain(
     if log_dir is not None:
         write_explanation(explanation, log_dir)
     return explanation
+
+
+def _background(background: Any, x: Any, network: Network) -> Rows | None:
+    """The rows of the background, of the columns of x; None without one."""
+    if background is None:
+        return None
+    errors.check_same_columns("background", columns_of(background), columns_of(x))
+    return read(background, network)
 
 
 def _input_moments(network: Network, rows: Rows, definition: Definition, options: Options) -> Moments:
