@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
 import os
-import sys
-import types
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -15,8 +13,9 @@ import keras
 import pandas as pd
 
 from keras_sensitivity import errors
-from keras_sensitivity.dead_features import DeadFeatureMonitor, DeathRecord, Event
+from keras_sensitivity.dead_features import DeadFeatureMonitor, summary
 from keras_sensitivity.definition import Definition
+from keras_sensitivity.fit import callbacks_before, refuse_shared_generator
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.measurement import Measurement
 from keras_sensitivity.networks.choice import network_of
@@ -26,11 +25,9 @@ from keras_sensitivity.records.looks import LookWriter
 from keras_sensitivity.rows.randomness import untouched_randomness
 from keras_sensitivity.rows.rows import Rows, read
 from keras_sensitivity.rows.streams import can_be_read_again, is_stream
+from keras_sensitivity.trajectory import Trajectory, is_logged
 
 __all__ = ["SensitivityCallback"]
-
-DEAD_KEY = "num_dead_features"
-SHIFT_KEY = "importance_shift"
 
 
 class _Live(NamedTuple):
@@ -38,6 +35,20 @@ class _Live(NamedTuple):
 
     measurement: Measurement
     writer: LookWriter | None
+
+
+class _Standing(NamedTuple):
+    """Where a fit left a network, by which the next fit is known to go on from there.
+
+    Attributes:
+        model: The network.
+        iterations: The steps that its optimizer had made.
+        epoch: The last epoch.
+    """
+
+    model: weakref.ref[keras.Model]
+    iterations: int
+    epoch: int
 
 
 class _KeptRows(NamedTuple):
@@ -63,13 +74,20 @@ class SensitivityCallback(keras.callbacks.Callback):
     rows as always (see `measure`). A look changes nothing in the model: not its weights, nor its optimizer, seed
     generators or states, so training ends in the same weights with and without the callback.
 
-    It adds two scalars to the logs, for the fit log, `History`, `CSVLogger` and callbacks that stand after it:
+    It adds numbers to the logs, for the fit log, `History`, `CSVLogger` and callbacks that stand after it:
 
     - ``num_dead_features``: features that are dead now (see `DeadFeatureMonitor`);
     - ``importance_shift``: half the sum of the absolute changes of all importances since the last look, in
-      percentage points: 0 when nothing moved, 100 when all importance went to other features. NaN at the first look.
+      percentage points: 0 when nothing moved, 100 when all importance went to other features, and at the first look;
+    - with ``log_importances`` also ``importance/<feature>``, percent.
 
-    Both are NaN at epochs without a look.
+    At epochs without a look, and after a failure, they are those of the last look: they are never NaN, which callbacks
+    that keep the best epoch or stop a fit would take for the best of all.
+
+    Epochs are those of Keras, counted from 0, here and in whatever is printed. A fit that begins at an epoch
+    (``initial_epoch``) replaces the looks from there on and keeps the earlier ones; one that begins at 0 starts anew,
+    but for a loop over ``fit(epochs=1)``, which goes on counting as long as it trains the same model. In a training
+    loop of your own, call ``watch.set_model(model)`` before it and ``watch.on_epoch_end(epoch)`` in it.
 
     At the end of a fit the last look at a table is compared with real changes on up to 512 rows, see
     `Importance.agreement`; a warning names the features of which the two are far apart.
@@ -82,17 +100,21 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     Args:
         x: The rows to measure, as they go into ``model.fit``: see `measure`.
-        feature_names, groups, exclude, definition, batch_size, jit_compile: As in `measure`.
+        sample_weight, feature_names, groups, exclude, definition, batch_size, jit_compile: As in `measure`.
         num_samples: Rows to measure, of arrays a fixed random subset, of streams the first, read once before training
             and kept; None: all, of streams read anew at each look. These rows also give the bins of the paths, the
             standard deviations for ``scale="std"``, which columns have few values, and what they are swapped with: see
             `Definition`. Bins and partners are the same at all looks of a fit.
-        every_n_epochs: Epochs between looks. There is one at epoch 0 and one after the last in any case.
+        every_n_epochs: Epochs between looks. There is one at the first epoch and one after the last in any case.
         log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps. It may be
             the folder of `keras.callbacks.TensorBoard`.
-        dead_feature_monitor: When a feature is dead; None: no feature is judged, and ``num_dead_features`` is NaN.
-        verbose: 0: silent. 1: what is measured, and each death and revival in one line. 2: also the most important
-            features at each look. In these lines epochs count from 1, as in Keras' own log; everywhere else from 0.
+        dead_feature_monitor: When a feature is dead; None: no feature is judged, nor counted in the logs.
+        log_importances: Whose importances go into the logs, for loggers that read them (CSVLogger, wandb, MLflow): a
+            list of features; True: all; False: none.
+        name: What this callback is called, where several watch one fit: "validation" makes the keys in the logs
+            ``validation_importance_shift`` and so on, and writes to ``log_dir/validation/sensitivity``.
+        verbose: 0: silent. 1: what is measured, and one line for each epoch at which features died or revived. 2: also
+            the most important features at each look.
 
     Raises:
         ValueError, TypeError, OSError, RuntimeError: Before training, as in `measure`.
@@ -117,6 +139,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         self,
         x: Any,
         *,
+        sample_weight: Any = None,
         feature_names: Sequence[str] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
         exclude: Sequence[str] = (),
@@ -126,11 +149,14 @@ class SensitivityCallback(keras.callbacks.Callback):
         every_n_epochs: int = 1,
         log_dir: str | os.PathLike[str] | None = None,
         dead_feature_monitor: DeadFeatureMonitor | None = DeadFeatureMonitor(),
+        log_importances: bool | Sequence[str] = False,
+        name: str | None = None,
         jit_compile: bool | Literal["auto"] = "auto",
         verbose: int = 0,
     ) -> None:
         super().__init__()
         self.x = x
+        self.sample_weight = sample_weight
         self.feature_names = feature_names
         self.groups = groups
         self.exclude = exclude
@@ -140,13 +166,18 @@ class SensitivityCallback(keras.callbacks.Callback):
         self.every_n_epochs = every_n_epochs
         self.log_dir = log_dir
         self.dead_feature_monitor = dead_feature_monitor
+        self.log_importances = log_importances
+        self.name = name
         self.jit_compile = jit_compile
         self.verbose = verbose
-        self._looks: dict[int, Importance] = {}
-        self._record = DeathRecord()
+        self._trajectory = Trajectory()
         self._live: _Live | None = None
+        self._is_off = False
         self._kept_rows: _KeptRows | None = None
-        self._last_epoch: int | None = None
+        self._standing: _Standing | None = None
+        self._epochs_before = 0
+        self._epoch: int | None = None
+        self._lines: list[str] = []
         self._check()
 
     @property
@@ -157,6 +188,8 @@ class SensitivityCallback(keras.callbacks.Callback):
         """Refuse arguments that no model and no rows could make right; also those that were set afterwards."""
         self._options.check(self.definition, self.num_samples)
         errors.check_whole_number("every_n_epochs", self.every_n_epochs)
+        errors.check_run_name(self.name)
+        errors.check_logged(self.log_importances)
         monitor = self.dead_feature_monitor
         if monitor is not None:
             fix = "pass DeadFeatureMonitor(...) or None"
@@ -167,22 +200,17 @@ class SensitivityCallback(keras.callbacks.Callback):
     @property
     def importance(self) -> Importance | None:
         """The newest look; None before the first."""
-        return self.history[-1] if self._looks else None
+        return self._trajectory.newest
 
     @property
     def history(self) -> list[Importance]:
         """One `Importance` a look, the oldest first."""
-        return list(self._looks.values())
+        return self._trajectory.history
 
     @property
     def trajectory(self) -> pd.DataFrame:
         """Importances over epochs: index epoch (from 0), columns features, percent; each row sums to 100."""
-        return self._over_epochs([look.features for look in self.history])
-
-    def _over_epochs(self, rows: Sequence[pd.Series[float] | None]) -> pd.DataFrame:
-        frame = pd.DataFrame(rows)
-        frame.index = pd.Index(list(self._looks), name="epoch", dtype="int64")
-        return frame
+        return self._trajectory.importances
 
     @property
     def lag_trajectory(self) -> pd.DataFrame | None:
@@ -190,19 +218,17 @@ class SensitivityCallback(keras.callbacks.Callback):
 
         None without a time axis, and before the first look.
         """
-        if self.importance is None or self.importance.lags is None:
-            return None
-        return self._over_epochs([look.lags for look in self.history])
+        return self._trajectory.lags
 
     @property
     def dead_features(self) -> list[str]:
         """Names of the features that are dead now, in the model's order."""
-        return list(self._record.dead)
+        return list(self._trajectory.record.dead)
 
     @property
     def events(self) -> pd.DataFrame:
         """Deaths and revivals, one a row: epoch, feature, event, importance, threshold (percent), reason."""
-        return pd.DataFrame(list(self._record.events), columns=list(Event._fields))
+        return self._trajectory.events
 
     @property
     def noise_level(self) -> pd.Series[float] | None:
@@ -210,10 +236,7 @@ class SensitivityCallback(keras.callbacks.Callback):
 
         When it rises while the loss falls, the network is memorising: a warning that needs no validation data.
         """
-        if self.importance is None or self.importance.noise_level is None:
-            return None
-        levels = [look.noise_level for look in self.history]
-        return pd.Series(levels, index=self.trajectory.index, name="noise_level", dtype=float)
+        return self._trajectory.noise_level
 
     @property
     def noise_band(self) -> pd.DataFrame | None:
@@ -221,89 +244,126 @@ class SensitivityCallback(keras.callbacks.Callback):
 
         Index epoch, columns ``lower`` and ``upper``, percent. `plots.trajectory` draws it.
         """
-        if self.noise_level is None:
-            return None
-        bands = [look.noise_band or (math.nan, math.nan) for look in self.history]
-        return pd.DataFrame(bands, index=self.noise_level.index, columns=["lower", "upper"])
+        return self._trajectory.noise_band
 
     # --- when Keras calls -------------------------------------------------------------------------------------------
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Check everything, compile and run a first batch, so that what can fail does so before the first step."""
-        self._live = self._last_epoch = None
+        self._live, self._is_off, self._epoch, self._lines = None, False, None, []
         self._check()
-        _refuse_shared_generator(self.x)
+        if self.model is None:
+            errors.refuse_no_model()
+        refuse_shared_generator(self.x)
+        self._warn_of_others()
         with untouched_randomness():
             network = network_of(self.model)
             rows = self._rows(network)
             measurement = Measurement(network, rows, definition=self.definition, options=self._options)
+            errors.check_logged(self.log_importances, measurement.feature_names)
             measurement.rehearse()
-        self._live = _Live(measurement, None if self.log_dir is None else LookWriter(self.log_dir))
-        self._say(1, f"SensitivityCallback: {measurement.description}")
+        self._live = _Live(measurement, None if self.log_dir is None else LookWriter(self.log_dir, self.name))
+        self._epochs_before = self._continued()
+        self._say(1, f"{self._title}: {measurement.description}")
+        self._tell()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """At the first epoch of a fit, forget the looks that it will take again."""
-        if self._last_epoch is None:
-            with self._harmless(epoch):
-                self._forget(epoch)
-        self._last_epoch = epoch
+        """Tell of the epoch before; at the first epoch of a fit, forget the looks that it will take again."""
+        self._tell()
+        with self._harmless(epoch):
+            if self._live is None and not self._is_off:  # a training loop of the user's own
+                self.on_train_begin()
+            if self._epoch is None and self._live is not None:
+                first, names = epoch + self._epochs_before, self._live.measurement.feature_names
+                self._trajectory = self._trajectory.before(first, names, self.dead_feature_monitor)
+        self._epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Look, where one is due, and add to the logs."""
-        last = epoch + 1 == (self.params or {}).get("epochs") or self.model.stop_training
-        scalars = {DEAD_KEY: math.nan, SHIFT_KEY: math.nan}
-        if epoch % self.every_n_epochs == 0 or last:
-            scalars |= self._look(epoch)
+        is_by_hand = epoch != self._epoch  # a loop that tells of the ends of epochs only
+        if is_by_hand:
+            self.on_epoch_begin(epoch)
+        last = epoch + 1 == (self.params or {}).get("epochs") or getattr(self.model, "stop_training", False)
+        if epoch % self.every_n_epochs == 0 or last or not self._trajectory.looks:
+            self._look(epoch + self._epochs_before)
         if logs is not None:
-            logs.update(scalars)
+            logs.update(self._scalars)
+        if is_by_hand:
+            self._tell()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Look after the last epoch, if it was not known to be the last; check the last look, and close the files."""
-        if self._last_epoch is not None and self._last_epoch not in self._looks:
-            self._look(self._last_epoch)
-        if self._live is not None and self._last_epoch in self._looks:
-            with self._harmless(self._last_epoch), untouched_randomness():
-                self._looks[self._last_epoch] = self._live.measurement.checked(self._looks[self._last_epoch])
+        if self._epoch is not None:
+            last = self._epoch + self._epochs_before
+            if last not in self._trajectory.looks:
+                self._look(last)
+            with self._harmless(last), untouched_randomness():
+                self._standing = self._stands(last)
+                if self._live is not None:
+                    checked = self._live.measurement.checked(self._trajectory.history[-1])
+                    self._trajectory = self._trajectory.with_newest(checked)
+        self._tell()
         self._switch_off()
+        self._is_off = False
 
     def _rows(self, network: Network) -> Rows:
         """The rows to measure; of a stream those of the first fit, which a second fit could not read again."""
         if not is_stream(self.x):
-            return read(self.x, network, num_samples=self.num_samples)
+            return read(self.x, network, num_samples=self.num_samples, weights=self.sample_weight)
         kept = self._kept_rows
         if kept is not None and kept.stream is self.x and kept.num_samples == self.num_samples:
             return read(kept.x, network, weights=kept.weights)
         if self.num_samples is None and not can_be_read_again(self.x):
             errors.refuse_one_shot(type(self.x).__name__)
-        rows = read(self.x, network, num_samples=self.num_samples)
+        rows = read(self.x, network, num_samples=self.num_samples, weights=self.sample_weight)
         if self.num_samples is not None:
             self._kept_rows = _KeptRows(self.x, self.num_samples, rows.x, rows.first.weights)
         return rows
 
+    def _warn_of_others(self) -> None:
+        """Warn of callbacks of the same fit that overwrite what this one logs, or that read it too early."""
+        for other in callbacks_before(self):
+            if isinstance(other, SensitivityCallback) and other.name == self.name:
+                errors.warn_same_name(self.name)
+            monitored = getattr(other, "monitor", None)
+            if isinstance(monitored, str) and is_logged(monitored.removeprefix(self._prefix)):
+                errors.warn_monitored_before(type(other).__name__, monitored)
+
+    # --- a loop of fits ---------------------------------------------------------------------------------------------
+
+    def _continued(self) -> int:
+        """How many epochs went before, where this fit of one epoch goes on from where the last one ended; else 0."""
+        standing = self._standing
+        if standing is None or (self.params or {}).get("epochs") != 1 or self._stands(standing.epoch) != standing:
+            return 0
+        return standing.epoch + 1
+
+    def _stands(self, epoch: int) -> _Standing | None:
+        """Where the network stands now; None without an optimizer, by which it could be told."""
+        optimizer = getattr(self.model, "optimizer", None)
+        if optimizer is None:
+            return None
+        return _Standing(weakref.ref(self.model), int(keras.ops.cast(optimizer.iterations, "int64")), epoch)
+
     # --- a look -----------------------------------------------------------------------------------------------------
 
-    def _look(self, epoch: int) -> dict[str, float]:
-        """Measure, remember, tell; the scalars for the logs."""
+    def _look(self, epoch: int) -> None:
+        """Measure, remember, tell."""
         if self._live is None:
-            return {}
-        scalars: dict[str, float] = {}
+            return
         with self._harmless(epoch):
             with untouched_randomness():
                 self._live.measurement.renew()
-                importance = self._live.measurement.look()
-            record = self._judged(epoch, importance)
-            found = self._scalars(importance, record)
+                look = self._live.measurement.look()
+            trajectory = self._trajectory.after(epoch, look)
             if self._live.writer is not None:
-                self._live.writer.write(importance, epoch, found)
-            new = record.events[len(self._record.events) :]
-            lines = [self.dead_feature_monitor.describe(event) for event in new] if self.dead_feature_monitor else []
-            self._looks[epoch], self._record, scalars = importance, record, found
-            for line in lines:
-                self._say(1, f"\n{line}")
-            if self.verbose > 1:
-                leading = ", ".join(f"{name} {share:.1f} %" for name, share in importance.features.nlargest(5).items())
-                self._say(2, f"\nEpoch {epoch + 1}: most important: {leading}")
-        return scalars
+                self._live.writer.write(look, epoch, trajectory.scalars)
+            events = trajectory.new_events(self._trajectory)
+            self._trajectory = trajectory
+            if events:
+                self._say(1, f"{self._title}, epoch {epoch}: {summary(events)}")
+            leading = ", ".join(f"{name} {share:.1f} %" for name, share in look.features.nlargest(5).items())
+            self._say(2, f"{self._title}, epoch {epoch}: most important: {leading}")
 
     @contextlib.contextmanager
     def _harmless(self, epoch: int) -> Iterator[None]:
@@ -312,32 +372,22 @@ class SensitivityCallback(keras.callbacks.Callback):
             yield
         except Exception as error:  # noqa: BLE001
             self._switch_off()
+            self._is_off = True
             errors.warn_switched_off(epoch, error)
 
-    def _judged(self, epoch: int, importance: Importance) -> DeathRecord:
-        """The record of deaths after a look."""
-        monitor = self.dead_feature_monitor
-        return self._record if monitor is None else monitor.update(self._record, epoch, importance)
+    @property
+    def _scalars(self) -> dict[str, float]:
+        """What the newest look adds to the logs, at its epoch and until the next one: never NaN."""
+        scalars = self._trajectory.scalars | self._trajectory.shares(self.log_importances)
+        return {self._prefix + key: value for key, value in scalars.items()}
 
-    def _scalars(self, importance: Importance, record: DeathRecord) -> dict[str, float]:
-        """What a look adds to the logs."""
-        previous, shift = self.importance, math.nan
-        if previous is not None:
-            shift = float((importance.features - previous.features).abs().sum() / 2)
-        dead = math.nan if self.dead_feature_monitor is None else float(len(record.dead))
-        return {DEAD_KEY: dead, SHIFT_KEY: shift}
+    @property
+    def _prefix(self) -> str:
+        return f"{self.name}_" if self.name else ""
 
-    def _forget(self, first_epoch: int) -> None:
-        """Drop the looks and events from ``first_epoch`` on; a resumed fit on the same features keeps the earlier."""
-        names = self._live.measurement.feature_names if self._live else ()
-        self._looks = {
-            epoch: look
-            for epoch, look in self._looks.items()
-            if epoch < first_epoch and tuple(look.features.index) == names
-        }
-        self._record = DeathRecord()
-        for epoch, look in self._looks.items():
-            self._record = self._judged(epoch, look)
+    @property
+    def _title(self) -> str:
+        return f"SensitivityCallback {self.name}" if self.name else "SensitivityCallback"
 
     def _switch_off(self) -> None:
         """Close the files and let go of the model; until the next fit every look is skipped."""
@@ -347,15 +397,21 @@ class SensitivityCallback(keras.callbacks.Callback):
                 live.writer.close()
 
     def _say(self, verbosity: int, line: str) -> None:
+        """Note a line, to be printed when Keras' progress bar is at its end."""
         if self.verbose >= verbosity:
-            with contextlib.suppress(OSError, UnicodeError):  # nobody listens, or not to such letters
+            self._lines.append(line)
+
+    def _tell(self) -> None:
+        lines, self._lines = self._lines, []
+        with contextlib.suppress(OSError, UnicodeError):  # nobody listens, or not to such letters
+            for line in lines:
                 print(line, flush=True)
 
     # --- copies -----------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the model and what lives only during a fit: Keras sets the model anew at each fit."""
-        return vars(self) | {"_live": None, "_model": None}
+        return vars(self) | {"_live": None, "_model": None, "_standing": None}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SensitivityCallback:
         """A copy that shares x, which is only read: tuners copy their callbacks for every trial."""
@@ -365,16 +421,3 @@ class SensitivityCallback(keras.callbacks.Callback):
         memo[id(self._kept_rows)] = self._kept_rows
         duplicate.__dict__.update(copy.deepcopy(self.__getstate__(), memo))
         return duplicate
-
-
-def _refuse_shared_generator(x: Any) -> None:
-    """Refuse a generator that the fit that is about to begin was given, too; what one reads the other misses."""
-    if can_be_read_again(x):
-        return
-    frame: types.FrameType | None = sys._getframe()
-    while frame is not None:
-        if frame.f_code.co_name == "fit":
-            for name, what in (("x", "the training data"), ("validation_data", "the validation data")):
-                if frame.f_locals.get(name) is x:
-                    errors.refuse_shared_generator(what)
-        frame = frame.f_back

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -10,10 +11,13 @@ import numpy as np
 from keras_sensitivity import errors
 from keras_sensitivity.importance import Importance
 
-__all__ = ["DeadFeatureMonitor", "DeathRecord", "Event"]
+__all__ = ["DeadFeatureMonitor", "DeathRecord", "Event", "summary"]
 
 # A dead feature revives only well above the threshold; without this most false reports are one crossing by noise.
 REVIVAL_FACTOR = 1.25
+
+# Names in one line at the most.
+MOST_NAMES = 3
 
 # A network in which not even the most important feature is this many times as important as noise has learnt nothing
 # yet, and says nothing of any feature.
@@ -100,17 +104,6 @@ class DeadFeatureMonitor:
         dead_names = tuple(name for name, is_dead in zip(names, dead, strict=True) if is_dead)
         return DeathRecord(looks_below, dead_names, (*record.events, *events))
 
-    def describe(self, event: Event) -> str:
-        """One line that tells of an event, with its numbers; epochs count from 1 there, as in Keras' own log."""
-        start = f"Epoch {event.epoch + 1}: {event.feature!r}"
-        if event.reason == "constant":
-            return f"{start} died: it is constant in the data."
-        if event.event == "died":
-            looks = f"at {self.patience} looks in a row" if self.patience > 1 else "at this look"
-            return f"{start} died: importance {event.importance:.2f} % <= {event.threshold:.2f} % {looks}."
-        bound = REVIVAL_FACTOR * event.threshold
-        return f"{start} revived: importance {event.importance:.2f} % > {bound:.2f} %."
-
 
 class Event(NamedTuple):
     """A death or revival.
@@ -151,3 +144,25 @@ def _reason(dead: Any, constant: Any) -> Literal["constant", "below threshold", 
     if not dead:
         return "above threshold"
     return "constant" if constant else "below threshold"
+
+
+def summary(events: Sequence[Event]) -> str:
+    """Deaths and revivals of one look in one line, of the first few with their numbers.
+
+    >>> summary([Event(4, "age", "died", 1.2, 2.0, "below threshold"), Event(4, "sex", "died", 0.0, 2.0, "constant")])
+    '2 died: age (1.20 % <= 2.00 %), sex (constant in the measured rows)'
+    """
+    parts = []
+    for kind in ("died", "revived"):
+        told = [_told(event) for event in events if event.event == kind]
+        more = f" and {len(told) - MOST_NAMES} more" if len(told) > MOST_NAMES else ""
+        if told:
+            parts.append(f"{len(told)} {kind}: {', '.join(told[:MOST_NAMES])}{more}")
+    return "; ".join(parts)
+
+
+def _told(event: Event) -> str:
+    if event.reason == "constant":
+        return f"{event.feature} (constant in the measured rows)"
+    compared = "<= " if event.event == "died" else f"> {REVIVAL_FACTOR} x "
+    return f"{event.feature} ({event.importance:.2f} % {compared}{event.threshold:.2f} %)"

@@ -50,7 +50,7 @@ def test_the_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
     scope = {}
     exec(code, scope)
     printed = capsys.readouterr().out
-    assert "'shoe_size' died" in printed
+    assert "1 died: shoe_size (" in printed
     assert "['income', 'debt'" in printed
     assert list((tmp_path / "runs" / "first" / "sensitivity").iterdir())
 

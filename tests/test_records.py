@@ -48,8 +48,10 @@ def test_every_look_is_written_at_its_epoch(tmp_path):
         np.testing.assert_allclose(list(written.values()), watch.trajectory[name], rtol=1e-6)
     assert list(values(events, "num_dead_features")) == [0, 2, 3]
     shift = values(events, "importance_shift")
-    assert list(shift) == [2, 3]  # NaN at the first look is not drawn
-    np.testing.assert_allclose(list(shift.values()), np.array(history.history["importance_shift"])[[2, 3]], rtol=1e-6)
+    assert list(shift) == [0, 2, 3]
+    np.testing.assert_allclose(
+        list(shift.values()), np.array(history.history["importance_shift"])[[0, 2, 3]], rtol=1e-6
+    )
 
     assert plugin(events, "rms") == "histograms"
     last = values(events, "rms")[3]

@@ -27,6 +27,13 @@ from keras_sensitivity.errors.comparison import (
     check_percents,
     check_same_features,
 )
+from keras_sensitivity.errors.fit import (
+    check_logged,
+    check_run_name,
+    refuse_no_model,
+    warn_monitored_before,
+    warn_same_name,
+)
 from keras_sensitivity.errors.measurement import (
     refuse_derivatives,
     refuse_memory,
@@ -132,6 +139,7 @@ __all__ = [
     "check_groups",
     "check_instance",
     "check_keys",
+    "check_logged",
     "check_look",
     "check_looks",
     "check_member",
@@ -147,6 +155,7 @@ __all__ = [
     "check_probes_shape",
     "check_probes_type",
     "check_row_shape",
+    "check_run_name",
     "check_same_columns",
     "check_same_features",
     "check_same_lengths",
@@ -179,6 +188,7 @@ __all__ = [
     "refuse_no_lags",
     "refuse_no_looks",
     "refuse_no_map",
+    "refuse_no_model",
     "refuse_one_shot",
     "refuse_path",
     "refuse_probes_behind_weights",
@@ -205,7 +215,9 @@ __all__ = [
     "warn_ignores_newest_step",
     "warn_left_out",
     "warn_mixes_rows",
+    "warn_monitored_before",
     "warn_not_compiled",
+    "warn_same_name",
     "warn_saturated",
     "warn_single_row",
     "warn_switched_off",

@@ -132,8 +132,8 @@ def warn_switched_off(epoch: int, error: Exception) -> None:
     """Warn that a look failed after training had begun."""
     reason = f"{type(error).__name__}: {error}".strip()
     warn(
-        f"SensitivityCallback switched itself off at epoch {epoch}, and training goes on without it, because of "
-        f"{reason}"
+        f"SensitivityCallback switched itself off at epoch {epoch}, and training goes on without it; what it adds "
+        f"to the logs stays as it was. The reason: {reason}"
     )
 
 

@@ -8,7 +8,6 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import errors, plots
@@ -28,7 +27,7 @@ UNSHOWN = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "keras_sensit
 
 
 class LookWriter:
-    """Writes looks to ``log_dir/sensitivity``.
+    """Writes looks to ``log_dir/sensitivity``; with a name, to ``log_dir/name/sensitivity``.
 
     Each look becomes, at the step of its epoch:
 
@@ -46,22 +45,21 @@ class LookWriter:
         OSError: If no file can be written there.
     """
 
-    def __init__(self, log_dir: str | os.PathLike[str]) -> None:
-        folder = os.path.join(log_dir, RUN)
+    def __init__(self, log_dir: str | os.PathLike[str], name: str | None = None) -> None:
+        folder = os.path.join(log_dir, name or "", RUN)
         errors.check_folder(folder)
         self._writer = tf.summary.create_file_writer(folder)
         self._is_named = False
 
     def write(self, importance: Importance, epoch: int, scalars: Mapping[str, float]) -> None:
-        """Write one look, and flush it to the disk; NaN scalars are left out."""
+        """Write one look, and flush it to the disk."""
         ranked = importance.features.sort_values(ascending=False, kind="stable")[:MOST_FEATURES]
         # Keras' own TensorBoard callback with update_freq=N switches summaries off between its steps.
         with self._writer.as_default(step=epoch), tf.summary.record_if(True):
             for name, share in ranked.items():
                 tf.summary.scalar(f"importance/{name}", share)
             for name, value in scalars.items():
-                if np.isfinite(value):
-                    tf.summary.scalar(name, value)
+                tf.summary.scalar(name, value)
             if importance.noise_band is not None:
                 for name, value in zip(("lower", "upper"), importance.noise_band, strict=True):
                     tf.summary.scalar(f"noise/{name}", value)

@@ -21,7 +21,7 @@ def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
     look on; one that began anew replaces it.
 
     Args:
-        log_dir: The callback's ``log_dir``.
+        log_dir: The callback's ``log_dir``; of a callback with a name the folder of that name in it.
 
     Returns:
         `SensitivityCallback.trajectory`: importances over epochs, index epoch (from 0), columns features, percent.

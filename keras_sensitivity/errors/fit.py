@@ -1,0 +1,70 @@
+"""Of a fit: what stands beside the callback, and what it is told to log."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import NoReturn
+
+from keras_sensitivity.errors.wording import fail, listed, similar, warn
+
+
+def check_run_name(name: object) -> None:
+    """Refuse a ``name`` of a callback that is no name of a folder."""
+    if name is None or (isinstance(name, str) and name.strip(" .") and not set(name) & set("/\\\0")):
+        return
+    fail(
+        "`name` cannot name a run.",
+        expected="None, or a text that may be the name of a folder",
+        received=f"{name!r} of type {type(name).__name__}",
+        fix="pass for example name='validation'",
+        error=ValueError if isinstance(name, str) else TypeError,
+    )
+
+
+def check_logged(value: object, known: Collection[str] | None = None) -> None:
+    """Refuse a ``log_importances`` that is neither a bool nor a list of names, and names that no feature has."""
+    if isinstance(value, bool):
+        return
+    if isinstance(value, str) or not isinstance(value, Iterable) or not all(isinstance(name, str) for name in value):
+        fail(
+            "`log_importances` does not say whose importances to log.",
+            expected="True, False, or a list of names of features",
+            received=f"{value!r} of type {type(value).__name__}",
+            fix="pass for example log_importances=['age'], or True for all",
+            error=TypeError,
+        )
+    unknown = [name for name in value if known is not None and name not in known]
+    if unknown:
+        fail(
+            "`log_importances` names a feature that the model has not.",
+            expected=f"names out of {listed(known or ())}",
+            received=listed(unknown),
+            fix=f"write the names as in watch.trajectory.columns{similar(unknown[0], known or ())}",
+        )
+
+
+def refuse_no_model() -> NoReturn:
+    """Say that a callback has no model."""
+    fail(
+        "SensitivityCallback has no model to look at.",
+        expected="a model, which `fit` sets",
+        received="a call from a training loop of your own",
+        fix="call watch.set_model(model) before the loop, then watch.on_epoch_end(epoch) in it",
+        error=RuntimeError,
+    )
+
+
+def warn_same_name(name: str | None) -> None:
+    """Warn that two callbacks of one fit write to the same places."""
+    warn(
+        f"Two SensitivityCallbacks of this fit have the same name, {name!r}: what one adds to the logs, and writes to "
+        "the same log_dir, the other overwrites. Pass name=, for example name='validation', to one of them."
+    )
+
+
+def warn_monitored_before(callback: str, key: str) -> None:
+    """Warn that a callback looks for a number before it is there."""
+    warn(
+        f"{callback} monitors {key!r} and stands before SensitivityCallback, which puts it into the logs: it will not "
+        "find it. Let SensitivityCallback stand first in callbacks=[...]."
+    )
