@@ -54,6 +54,9 @@ package: $(READY) ## Build sdist and wheel; try the wheel in an empty environmen
 	echo "Installing the wheel alone into $$folder/venv"; \
 	$(BIN)/python -m venv "$$folder/venv"; \
 	"$$folder/venv/bin/python" -m pip install --quiet dist/*.whl; \
+	! "$$folder/venv/bin/python" -Ic 'import keras_sensitivity' 2>"$$folder/words"; \
+	grep -F 'pip install "keras_sensitivity[tensorflow]"' "$$folder/words"; \
+	"$$folder/venv/bin/python" -m pip install --quiet "$$(echo dist/*.whl)[tensorflow]"; \
 	"$$folder/venv/bin/python" -m pip check; \
 	cp tools/smoke.py "$$folder"; \
 	cd "$$folder"; \

@@ -34,6 +34,10 @@ Example:
 ['c']
 """
 
+from keras_sensitivity import errors
+
+errors.check_tensorflow()
+
 from keras_sensitivity.callback import SensitivityCallback
 from keras_sensitivity.comparison import Comparison, compare
 from keras_sensitivity.dead_features import DeadFeatureMonitor

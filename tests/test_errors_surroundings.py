@@ -1,7 +1,9 @@
 """Another Keras backend, folders that cannot be written, packages that are loaded late."""
 
+import configparser
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -12,11 +14,11 @@ import zoo
 import keras_sensitivity as ks
 
 GOOD = zoo.rows(20)
+ROOT = pathlib.Path(__file__).parent.parent
 
 
 def in_a_process(code, **environment):
-    root = str(pathlib.Path(__file__).parent.parent)
-    environment = os.environ | {"PYTHONPATH": root, "TF_CPP_MIN_LOG_LEVEL": "3"} | environment
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"} | environment
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
 
 
@@ -62,14 +64,33 @@ except RuntimeError as error:
     assert "cannot differentiate on the Keras backend 'jax'" in done.stdout
 
 
-def test_import_loads_neither_matplotlib_nor_tensorboard():
+def test_without_tensorflow_the_import_says_what_to_install():
+    done = in_a_process("import sys; sys.modules['tensorflow'] = None; import keras_sensitivity")
+    assert done.returncode == 1
+    *_, happened, expected, received, fix = done.stderr.splitlines()
+    assert happened == "ImportError: keras_sensitivity needs TensorFlow, and there is none."
+    assert all(build in expected for build in ("tensorflow", "tensorflow-cpu", "tf-nightly"))
+    assert sys.executable in received
+    assert 'pip install "keras_sensitivity[tensorflow]"' in fix
+
+
+def test_no_build_of_tensorflow_is_required_and_nothing_is_pinned_from_above():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    lines = [line for line in settings["options"]["install_requires"].splitlines() if line and line[0] != "#"]
+    required = [re.fullmatch(r"(\S+) >= [\d.]+", line) for line in lines]
+    assert all(required), lines
+    assert {match[1] for match in required} == {"keras", "matplotlib", "numpy", "pandas", "scipy", "tensorboard"}
+
+
+def test_import_warns_of_nothing_and_loads_neither_matplotlib_nor_tensorboard():
     code = """
 import sys, keras, pandas, tensorflow  # Keras itself loads matplotlib, where there is one
-drawing = ("matplotlib", "tensorboard", "plotly")
+drawing = ("matplotlib", "tensorboard")
 for name in [name for name in sys.modules if name.startswith(drawing)]:
     del sys.modules[name]
 import keras_sensitivity
 print([name for name in sys.modules if name.startswith(drawing)])
 """
-    done = in_a_process(code)
+    done = in_a_process(code, PYTHONWARNINGS="error")
     assert done.stdout.strip() == "[]", done.stderr

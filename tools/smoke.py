@@ -47,7 +47,7 @@ def main() -> None:
     # Loads TensorBoard's server with all of its plugins, as the command does for the reader of the logs.
     tensorboard = pathlib.Path(sysconfig.get_path("scripts"), "tensorboard")
     subprocess.run([tensorboard, "--version"], check=True, stdout=subprocess.DEVNULL)
-    names = ("tensorflow", "keras", "numpy", "pandas", "matplotlib", "tensorboard", "plotly")
+    names = ("tensorflow", "keras", "numpy", "pandas", "matplotlib", "tensorboard")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
     print(f"keras_sensitivity {ks.__version__} works on Python {sys.version.split()[0]} with {versions}.")
 

@@ -123,6 +123,7 @@ from keras_sensitivity.errors.streams import (
 from keras_sensitivity.errors.surroundings import (
     check_backend,
     check_folder,
+    check_tensorflow,
     refuse_inside_a_function,
     refuse_no_looks,
 )
@@ -162,6 +163,7 @@ __all__ = [
     "check_sample",
     "check_scale_argument",
     "check_scale_length",
+    "check_tensorflow",
     "check_threshold",
     "check_unique_names",
     "check_whole_number",

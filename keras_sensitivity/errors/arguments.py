@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-import keras
 import numpy as np
 
 from keras_sensitivity.errors.wording import fail, listed, similar
@@ -35,6 +34,8 @@ def check_instance(name: str, value: object, kind: type, fix: str) -> None:
 
 def check_model(value: object) -> None:
     """Refuse what is no Keras model, and a model whose weights do not exist yet."""
+    import keras
+
     check_instance(
         "model", value, keras.Model, "pass the Keras model itself, as built with keras.Sequential or keras.Model"
     )

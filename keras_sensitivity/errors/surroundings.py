@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import tempfile
 from typing import NoReturn
-
-import keras
 
 from keras_sensitivity.errors.wording import fail
 
 
+def check_tensorflow() -> None:
+    """Say what to install where there is no TensorFlow of any build."""
+    if importlib.util.find_spec("tensorflow") is None:
+        fail(
+            "keras_sensitivity needs TensorFlow, and there is none.",
+            expected="a package with the module tensorflow: tensorflow, tensorflow-cpu, tf-nightly or another build",
+            received=f"no module of this name for {sys.executable}",
+            fix='run: pip install "keras_sensitivity[tensorflow]", or install another build of TensorFlow',
+            error=ImportError,
+        )
+
+
 def check_backend() -> None:
     """Refuse every Keras backend but TensorFlow's."""
+    import keras  # not above: without TensorFlow it cannot be imported, and `check_tensorflow` is to say so
+
     name = keras.config.backend()
     if name != "tensorflow":
         fail(
