@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.resources
 import pathlib
+import re
 import subprocess
 import sys
 import sysconfig
@@ -20,6 +21,9 @@ def main() -> None:
     package = pathlib.Path(ks.__file__).parent
     assert package.is_relative_to(sysconfig.get_path("purelib")), f"this is not the installed package: {package}"
     assert importlib.metadata.version("keras_sensitivity") == ks.__version__
+    description = importlib.metadata.metadata("keras_sensitivity")["Description"]
+    assert "# keras_sensitivity" in description
+    assert not re.search(r"\]\((?!https://)", description), "a link of the description leads to a file"
     assert importlib.resources.files(ks).joinpath("py.typed").is_file()
 
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
