@@ -1,5 +1,6 @@
 """Each plot, by what it draws."""
 
+import functools
 import itertools
 
 import keras
@@ -11,6 +12,7 @@ import zoo
 
 import keras_sensitivity as ks
 from keras_sensitivity import plots
+from keras_sensitivity.labels import labels
 
 
 @pytest.fixture(autouse=True)
@@ -413,3 +415,97 @@ def test_notebooks_show_a_picture_and_a_table(sequence, rng):
         assert "<table" in page
         assert "<b>" not in page.replace("<b>", "", 1)  # names are escaped
     assert plt.get_fignums() == []  # no figure is left open
+
+
+# --- whatever things are called, and whatever matplotlib is set to ----------------------------------------------------
+
+NAMES = {
+    "formulas": ["$a$ and $b$", "$x_{$", "100 $", "\\frac{1}{2}", "50 % of_{x}^{y}", "#&~^"],
+    "other scripts": ["年齢", "年収", "возраст", "😀", "😀😀", "العمر"],
+    "control characters": ["a\nb", "a\tb", "\x00", "a\x1b[31m", "a\u200b", "\ud800"],
+    "long": [f"customer_account_balance_of_{month}_in_euros_normalised" for month in "abcdef"],
+    "odd": ["", " ", "_hidden", "{name}", "%s", "<b>"],
+}
+SETTINGS = {
+    "LaTeX": {"text.usetex": True, "axes.formatter.use_mathtext": True},
+    "no formulas": {"text.parse_math": False, "axes.formatter.use_mathtext": True},
+    "a font that is not there": {"font.family": ["No Such Font"]},
+}
+
+
+PICTURES = ["ranking", "local_bars", "overview", "trajectory", "trajectory_heat_map", "heat_map", "side_by_side"]
+
+
+@pytest.fixture(scope="module")
+def drawing():
+    """Functions of axes by name, for six features of these names."""
+    tables = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2)])
+    steps = keras.Sequential([keras.Input((3, 6)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    rng = np.random.default_rng(0)
+    x, sequences = rng.normal(size=(40, 6)), rng.normal(size=(40, 3, 6))
+
+    @functools.cache
+    def of(*names):
+        look, lags = (ks.measure(*each, feature_names=names) for each in ((tables, x), (steps, sequences)))
+        explanation = ks.explain(tables, x[:2], background=x, feature_names=names)
+        frame = pd.DataFrame([look.features] * 3).reset_index(drop=True)
+        events = pd.DataFrame({"epoch": [1] * 6, "feature": names, "event": "died", "importance": 3.0})
+        return {
+            "ranking": look.plot,
+            "local_bars": lambda ax=None: explanation.plot(ax=ax),
+            "overview": functools.partial(plots.overview, explanation),
+            "trajectory": functools.partial(plots.trajectory, frame, events=events, top=6),
+            "trajectory_heat_map": functools.partial(plots.trajectory_heat_map, frame),
+            "heat_map": functools.partial(plots.heat_map, lags),
+            "side_by_side": ks.compare(dict.fromkeys(names, look)).plot,
+        }
+
+    return of
+
+
+def words(ax):
+    return [text for text in ax.figure.findobj(plt.Text) if text.get_text()]
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+def test_names_are_drawn_as_they_are(drawing, names, picture):
+    axes = []
+    assert plots.pixels(lambda ax: axes.append(drawing(*names)[picture](ax=ax)), 3, 2).std() > 5
+    found = words(axes[0])
+    assert not any(text.get_parse_math() or text.get_usetex() for text in found)
+    assert all(text.get_text().replace("\n", " ").isprintable() for text in found)
+    if names != NAMES["other scripts"]:  # which are escapes, where no font has them
+        drawn = {text.get_text().split(" = ")[0].split("  ")[0] for text in found}
+        assert drawn.issuperset(labels(names, 32)) or drawn.issuperset(labels(names, 24))
+
+
+@pytest.mark.parametrize("picture", ["ranking", "trajectory", "heat_map", "side_by_side"])
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_settings_stop_no_picture(drawing, settings, picture):
+    draw = drawing(*NAMES["formulas"])[picture]
+    with plt.rc_context(settings):
+        before = dict(plt.rcParams)
+        plots.pixels(draw, 3, 2)
+        assert dict(plt.rcParams) == before
+        ax = draw()
+        ax.figure.canvas.draw()
+        assert not any("mathdefault" in text.get_text() for text in words(ax))
+
+
+def test_a_page_has_a_white_ground(drawing):
+    with plt.style.context("dark_background"):
+        pixels = plots.pixels(drawing(*"abcdef")["ranking"], 3, 2)
+    assert (pixels[0] == 255).all()
+
+
+def test_letters_without_a_font_are_escapes(drawing):
+    ax = drawing("年齢", *"bcdef")["ranking"]()
+    assert ("年齢" in labels_of(ax)) != ("\\u5e74\\u9f62" in labels_of(ax))  # the former where a font has them
+
+
+def test_what_stood_on_the_axes_before_is_left(drawing):
+    _, ax = plt.subplots()
+    ax.set_title("$R^2$")
+    drawing(*"abcdef")["ranking"](ax)
+    assert ax.title.get_parse_math()

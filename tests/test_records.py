@@ -215,7 +215,8 @@ def test_a_look_that_was_cut_off_is_left_out(tmp_path):
     watch = ks.SensitivityCallback(x, log_dir=tmp_path)
     fit([watch], x)
     (path,) = (tmp_path / "sensitivity").iterdir()
-    path.write_bytes(path.read_bytes()[:-5])
+    whole = path.read_bytes()
+    path.write_bytes(whole[: whole.rindex(b"trajectory/importances")])
     pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path), watch.trajectory[:2])
 
 
@@ -236,3 +237,32 @@ def test_where_no_look_was_written(tmp_path):
     fit([keras.callbacks.TensorBoard(tmp_path)], zoo.rows(), epochs=1)
     with pytest.raises(FileNotFoundError, match=r"No look was written there(.|\n)*sensitivity(.|\n)*log_dir"):
         ks.load_trajectory(tmp_path)
+
+
+def test_a_picture_that_fails_is_told_once_and_the_numbers_go_on(tmp_path, monkeypatch):
+    def fails(*_):
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr("keras_sensitivity.plots.pixels", fails)
+    x = pd.DataFrame(zoo.rows(), columns=["$\\frac{", "年齢", "a\nb", "", "$"])
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path)
+    with pytest.warns(UserWarning, match="'ranking' could not be drawn.*all numbers are written.*no font") as told:
+        fit([watch], x)
+    assert len(told) == 1
+    pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path), watch.trajectory, check_exact=True)
+    with pytest.warns(UserWarning, match="could not be drawn") as told:
+        explanation = ks.explain(zoo.build("linear"), x[:2], background=x, log_dir=tmp_path)
+    assert len(told) == 1
+    tables = [tag for tag in read(tmp_path / "explanations").Tags()["tensors"] if "table" in tag]
+    assert len(tables) == len(explanation)
+
+
+def test_names_of_any_letters_are_written(tmp_path):
+    x = pd.DataFrame(zoo.rows(), columns=["$\\frac{", "年齢", "a|b\nc", "\u202e", "$x_{$"])
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path)
+    fit([watch], x, epochs=1)
+    events = read(tmp_path / "sensitivity")
+    assert plugin(events, "ranking") == "images"
+    text = values(events, "ranking_table")[0].item().decode()
+    assert len(text.splitlines()) == 2 + 5  # a line break in a name begins no row
+    assert "| a\\|b\\\\nc |" in text

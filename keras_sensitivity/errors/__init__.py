@@ -126,6 +126,7 @@ from keras_sensitivity.errors.surroundings import (
     check_tensorflow,
     refuse_inside_a_function,
     refuse_no_looks,
+    warn_no_picture,
 )
 
 __all__ = [
@@ -218,6 +219,7 @@ __all__ = [
     "warn_left_out",
     "warn_mixes_rows",
     "warn_monitored_before",
+    "warn_no_picture",
     "warn_not_compiled",
     "warn_same_name",
     "warn_saturated",

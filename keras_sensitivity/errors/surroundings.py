@@ -8,7 +8,7 @@ import sys
 import tempfile
 from typing import NoReturn
 
-from keras_sensitivity.errors.wording import fail
+from keras_sensitivity.errors.wording import fail, warn
 
 
 def check_tensorflow() -> None:
@@ -73,4 +73,12 @@ def refuse_no_looks(path: os.PathLike[str]) -> NoReturn:
         received=f"no event file with a look in {os.fspath(path)!r}",
         fix="pass the folder that was given to SensitivityCallback(log_dir=...), not the one inside it",
         error=FileNotFoundError,
+    )
+
+
+def warn_no_picture(name: str, error: Exception) -> None:
+    """Say that a picture could not be drawn, and that the numbers go on."""
+    warn(
+        f"The picture {name!r} could not be drawn, and is left out, as later ones that fail; all numbers are written. "
+        f"{type(error).__name__}: {error}"
     )

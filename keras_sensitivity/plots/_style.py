@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from keras_sensitivity.plots._text import short
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
@@ -60,17 +62,7 @@ def value(given: object) -> str:
     >>> value(1234.5678), value(3), value("red")
     ('1235', '3', 'red')
     """
-    return short(given, 16) if isinstance(given, (str, bytes)) else f"{given:.4g}"
-
-
-def short(name: object, most: int = 32) -> str:
-    """A long name with its middle left out.
-
-    >>> short("annual_income_after_taxes_and_transfers")
-    'annual_income_a…es_and_transfers'
-    """
-    text = str(name)
-    return text if len(text) <= most else f"{text[: most // 2 - 1]}…{text[-(most // 2) :]}"
+    return short([given], 16)[0] if isinstance(given, (str, bytes)) else f"{given:.4g}"
 
 
 def title(explanation: Explanation, sample: int) -> str:
@@ -111,7 +103,7 @@ def rows_of_cells(
     for row, column in np.argwhere(values < -MARKED_PART * reach):
         place = left + (column + 0.5) * (right - left) / width, top + (row + 0.5) * (bottom - top) / height
         ax.text(*place, "\N{MINUS SIGN}", ha="center", va="center", fontsize=8, color=INK)
-    ax.set(yticks=range(height), yticklabels=[short(name) for name in cells.index])
+    ax.set(yticks=range(height), yticklabels=short(cells.index))
     ax.tick_params(axis="y", length=0)
     ax.figure.colorbar(image, ax=ax, label=label)
     return image

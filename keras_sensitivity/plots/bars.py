@@ -16,10 +16,10 @@ from keras_sensitivity.plots._style import (
     noise_band,
     percent,
     plain,
-    short,
     title,
     value,
 )
+from keras_sensitivity.plots._text import picture, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,6 +33,7 @@ __all__ = ["local_bars", "ranking"]
 MARGIN = 1.04
 
 
+@picture
 def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """Bars of the ``top`` features, the most important above, with standard errors, and one bar for the rest.
 
@@ -60,7 +61,7 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
     """
     table = importance.table.sort_values("rank")
     shown, rest = table.iloc[:top], table.iloc[top:]
-    labels = [short(name) for name in shown.index]
+    labels = short(shown.index)
     values, errors = list(shown["importance"]), list(shown["standard_error"])
     if len(rest):
         labels.append(f"the other {len(rest):,}")
@@ -79,6 +80,7 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
     return ax
 
 
+@picture
 def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """Bars of the shares of one sample, the largest above, and one bar for the rest.
 
@@ -109,7 +111,10 @@ def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None
     shown, rest = shares[:top], shares[top:]
     signs = explanation.signs.iloc[sample][shown.index]
     given = explanation.values(sample)
-    labels = [f"{short(name)} = {value(given[name])}" if name in given else short(name) for name in shown.index]
+    labels = [
+        f"{label} = {value(given[name])}" if name in given else label
+        for name, label in zip(shown.index, short(shown.index), strict=True)
+    ]
     lengths = list(shown * signs.replace(0, 1).fillna(1))
     colours = [ORANGE if sign < 0 else BLUE if sign > 0 else GREY for sign in signs]
     if signs.isna().all():

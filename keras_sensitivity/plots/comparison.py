@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_sensitivity.plots._style import EMPHASIS, INK, new_axes, percent, plain, short
+from keras_sensitivity.plots._style import EMPHASIS, INK, new_axes, percent, plain
+from keras_sensitivity.plots._text import picture, short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,7 @@ RANGE = "#ECECEC"
 LETTER, MARK = 0.075, 0.34
 
 
+@picture
 def side_by_side(comparison: Comparison, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """Dots of the ``top`` features, the most important above, one for each look, with standard errors.
 
@@ -57,7 +59,7 @@ def side_by_side(comparison: Comparison, ax: Axes | None = None, *, top: int = 2
     """
     spread = comparison.spread.sort_values("mean", ascending=False, kind="stable")
     shown, rest = spread[:top], spread[top:]
-    labels, ends = [short(name) for name in shown.index], shown[["min", "max"]].to_numpy().tolist()
+    labels, ends = short(shown.index), shown[["min", "max"]].to_numpy().tolist()
     if len(rest):
         sums = comparison.table.loc[rest.index].sum()
         labels.append(f"the other {len(rest):,}")
@@ -82,7 +84,7 @@ def side_by_side(comparison: Comparison, ax: Axes | None = None, *, top: int = 2
 def _dots(ax: Axes, values: pd.DataFrame, errors: pd.DataFrame) -> list[Line2D]:
     """A dot for each feature and look, with its whisker, one below the other; returns the dots of each look."""
     dots = []
-    for number, look in enumerate(values):
+    for number, (look, label) in enumerate(zip(values, short(values, 24), strict=True)):
         shape, size = SHAPES[number % len(SHAPES)]
         places = np.arange(len(values)) + SHARED * ((number + 0.5) / values.shape[1] - 0.5)
         drawn = ax.errorbar(
@@ -90,7 +92,7 @@ def _dots(ax: Axes, values: pd.DataFrame, errors: pd.DataFrame) -> list[Line2D]:
             markeredgecolor="white", markeredgewidth=0.5, elinewidth=1.1,
         )  # fmt: skip
         # A dot at 0 is whole, and the legend shows dots without whiskers.
-        drawn[0].set(clip_on=False, label=short(look, 24))
+        drawn[0].set(clip_on=False, label=label)
         dots.append(drawn[0])
     return dots
 
@@ -101,8 +103,11 @@ def _legend(ax: Axes, dots: list[Line2D]) -> None:
     most = max(1, int(ax.bbox.width / ax.figure.dpi / (MARK + LETTER * longest)))
     columns = math.ceil(len(dots) / math.ceil(len(dots) / most))
     by_column = [each for column in range(columns) for each in dots[column::columns]]
-    ax.legend(handles=by_column, ncols=columns, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), fontsize=9,
-              borderaxespad=0.2, handlelength=1, handletextpad=0.4, columnspacing=1.2)  # fmt: skip
+    numbers = list(map(str, range(len(dots))))  # a label that begins with "_" is not let into a legend, but a text is
+    legend = ax.legend(by_column, numbers, ncols=columns, frameon=False, loc="lower right", bbox_to_anchor=(1, 1),
+                       fontsize=9, borderaxespad=0.2, handlelength=1, handletextpad=0.4, columnspacing=1.2)  # fmt: skip
+    for text, each in zip(legend.get_texts(), by_column, strict=True):
+        text.set_text(str(each.get_label()))
 
 
 def _both(least: float, largest: float) -> str:

@@ -1,14 +1,19 @@
-"""Pictures for pages: pixels and HTML, drawn without matplotlib's global state."""
+"""Pictures for pages: pixels and HTML, always drawn alike, whatever matplotlib is set to."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import html as escaping
 import io
-from collections.abc import Callable
+import threading
+import warnings
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from keras_sensitivity.plots._text import fonts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,26 +21,46 @@ if TYPE_CHECKING:
 
 __all__ = ["html", "pixels"]
 
+_LOCK = threading.RLock()
+
 
 def pixels(draw: Callable[..., Any], width: float, height: float) -> np.ndarray[Any, Any]:
     """What ``draw(ax=axes)`` draws, as pixels of shape (height, width, 3); width and height in inches."""
-    figure = _figure(draw, width, height)
-    figure.canvas.draw()
-    return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+    with _page_settings():
+        figure = _figure(draw, width, height)
+        figure.canvas.draw()
+        return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
 
 
 def html(draw: Callable[..., Any], heading: str, table: pd.DataFrame, *, note: str, height: float = 3.6) -> str:
     """A picture and a table side by side, for a notebook."""
     picture = io.BytesIO()
-    _figure(draw, 6.4, height).savefig(picture, format="png")
+    with _page_settings():
+        _figure(draw, 6.4, height).savefig(picture, format="png")
     encoded = base64.b64encode(picture.getvalue()).decode()
     heading, note = escaping.escape(heading), escaping.escape(note)
     return (
-        f"<div><b>{heading}</b>"
+        f'<div class="tex2jax_ignore mathjax_ignore"><b>{heading}</b>'  # a name with dollars is no formula
         '<div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start">'
         f'<img alt="{heading}" style="width: 32em; max-width: 100%" src="data:image/png;base64,{encoded}">'
         f"<div>{table.to_html(border=0)}<small>{note}</small></div></div></div>"
     )
+
+
+@contextlib.contextmanager
+def _page_settings() -> Iterator[None]:
+    """Matplotlib's own settings but for the font, so that a page has its white ground and needs no LaTeX.
+
+    The settings are those of the process: one thread at a time takes them, and gives back what it found.
+    """
+    import matplotlib
+    from matplotlib import style
+
+    with _LOCK, warnings.catch_warnings():
+        chosen: Any = {"font.family": fonts()}
+        warnings.simplefilter("ignore")  # of letters that no font has, and of settings that are out of date
+        with style.context("default"), matplotlib.rc_context(chosen):
+            yield
 
 
 def _figure(draw: Callable[..., Any], width: float, height: float) -> Figure:

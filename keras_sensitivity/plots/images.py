@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_sensitivity import errors
 from keras_sensitivity.plots._style import ORANGE, new_axes, title
+from keras_sensitivity.plots._text import picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +29,7 @@ SMALLEST_PART = 0.02
 DARKEST = 0.3
 
 
+@picture
 def image_map(importance: Importance, ax: Axes | None = None) -> Axes:
     """The importance of each pixel, over all measured images.
 
@@ -63,6 +65,7 @@ def image_map(importance: Importance, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@picture
 def image_overlay(explanation: Explanation, sample: int = 0, ax: Axes | None = None) -> Axes:
     """Discs whose areas are the shares of the pixels at one sample, over its own picture in grey.
 
@@ -102,6 +105,7 @@ def image_overlay(explanation: Explanation, sample: int = 0, ax: Axes | None = N
     return ax
 
 
+@picture
 def overlays(explanation: Explanation, ax: Axes | None = None, *, most: int = 50) -> Axes:
     """The pixels' shares of the first samples beside each other, five in a row.
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from keras_sensitivity import errors
 from keras_sensitivity.plots._style import BLUE, new_axes, percent, plain, rows_of_cells, title
+from keras_sensitivity.plots._text import picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["heat_map", "lag_profile", "local_heat_map"]
 
 
+@picture
 def lag_profile(importance: Importance, ax: Axes | None = None) -> Axes:
     """Bars of the importance of each lag, the newest on the right, as time runs.
 
@@ -54,6 +56,7 @@ def lag_profile(importance: Importance, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@picture
 def heat_map(importance: Importance, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """The sensitivity of each lag and feature as colours: rows features, columns lags, the newest on the right.
 
@@ -86,6 +89,7 @@ def heat_map(importance: Importance, ax: Axes | None = None, *, top: int = 20) -
     return _lags_by_features(by_lag[ranked], ax, top, signed=False)
 
 
+@picture
 def local_heat_map(explanation: Explanation, sample: int = 0, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """Like `heat_map`, of one sample.
 

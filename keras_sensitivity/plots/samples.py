@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_sensitivity.plots._style import new_axes, percent, rows_of_cells, short
+from keras_sensitivity.plots._style import new_axes, percent, rows_of_cells
+from keras_sensitivity.plots._text import picture, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["overview"]
 
 
+@picture
 def overview(explanation: Explanation, ax: Axes | None = None, *, top: int = 20, most: int = 50) -> Axes:
     """The shares of the first ``most`` samples as colours: a row a sample, a column a feature.
 
@@ -48,6 +50,6 @@ def overview(explanation: Explanation, ax: Axes | None = None, *, top: int = 20,
         shown[f"the other {ranked.shape[1] - top:,}: {percent(rest)}"] = np.nan
     ax = new_axes(2.4 + 0.3 * shown.shape[1], 2.2 + 0.2 * len(shown)) if ax is None else ax
     rows_of_cells(ax, shown, label="share of the sensitivity, %")
-    ax.set_xticks(range(shown.shape[1]), [short(name, 24) for name in shown.columns], rotation=90)
+    ax.set_xticks(range(shown.shape[1]), short(shown.columns, 24), rotation=90)
     ax.set_ylabel("sample")
     return ax

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from keras_sensitivity.plots._style import (
     percent,
     plain,
     rows_of_cells,
-    short,
 )
+from keras_sensitivity.plots._text import picture, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +29,7 @@ __all__ = ["trajectory", "trajectory_heat_map"]
 LABEL_GAP = 13.0
 
 
+@picture
 def trajectory(
     importances: pd.DataFrame,
     ax: Axes | None = None,
@@ -82,7 +84,7 @@ def trajectory(
     else:
         ax.set_ylim(0, max(1.06 * float(importances.max().max()), 1e-9))
     plain(ax)
-    _label_ends(ax, last[:top], colours)
+    _label_ends(ax, last[:top], colours.values())
     keys: list[Any] = []
     if noise is not None:
         keys.append(noise_band(ax.fill_between, noise.index, noise["lower"], noise["upper"]))
@@ -94,6 +96,7 @@ def trajectory(
     return ax
 
 
+@picture
 def trajectory_heat_map(importances: pd.DataFrame, ax: Axes | None = None, *, top: int = 20) -> Axes:
     """The importances over epochs as colours, a row a feature: legible where the lines of many would cross.
 
@@ -146,16 +149,16 @@ def _mark_events(ax: Axes, events: pd.DataFrame) -> list[Any]:
     return marks
 
 
-def _label_ends(ax: Axes, values: pd.Series[float], colours: dict[Any, str]) -> None:
+def _label_ends(ax: Axes, values: pd.Series[float], colours: Iterable[str]) -> None:
     """Names behind the ends of the lines, moved apart where they would overlap, with a thread to the end."""
     to_points = 72 / ax.figure.dpi
     heights = [ax.transData.transform((0, value))[1] * to_points for value in values]
     low = ax.transAxes.transform((0, 0))[1] * to_points
     right = ax.get_xlim()[1]
-    for (name, value), height, place in zip(values.items(), heights, _apart(heights, LABEL_GAP, low), strict=True):
-        colour = colours[name]
+    names, places = short(values.index), _apart(heights, LABEL_GAP, low)
+    for colour, name, value, height, place in zip(colours, names, values, heights, places, strict=True):
         ax.annotate(
-            f"{short(name)}  {percent(value)}",
+            f"{name}  {percent(value)}",
             xy=(right, value),
             xytext=(14, place - height),
             textcoords="offset points",

@@ -12,7 +12,7 @@ import pandas as pd
 import tensorflow as tf
 
 from keras_sensitivity import errors, plots
-from keras_sensitivity.records.pages import MOST_FEATURES, escaped, image
+from keras_sensitivity.records.pages import MOST_FEATURES, Pictures, escaped
 
 if TYPE_CHECKING:
     from keras_sensitivity.explanation import Explanation
@@ -44,20 +44,21 @@ def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str])
     errors.check_folder(folder)
     count = min(MOST_SAMPLES, len(explanation))
     columns = min(MOST_FEATURES + 1, explanation.features.shape[1])
+    draw = Pictures().write
     with tf.summary.create_file_writer(folder).as_default(step=0), tf.summary.record_if(True):
         if explanation.map is None:
             overview = functools.partial(plots.overview, explanation, top=MOST_FEATURES, most=MOST_SAMPLES)
-            image("explanations/overview", overview, 2.2 + 0.2 * count, width=2.4 + 0.3 * columns)
+            draw("explanations/overview", overview, 2.2 + 0.2 * count, width=2.4 + 0.3 * columns)
         else:
             overlays = functools.partial(plots.overlays, explanation, most=MOST_SAMPLES)
-            image("explanations/overview", overlays, 0.8 * -(-count // 5))
+            draw("explanations/overview", overlays, 0.8 * -(-count // 5))
         for sample in range(count):
             first = sample - sample % SAMPLES_IN_GROUP
             group = f"samples {first} to {min(first + SAMPLES_IN_GROUP, count) - 1}"
             height = 4.0 if explanation.map is not None else 1.3 + 0.27 * columns
-            image(f"{group}/{sample}", functools.partial(explanation.plot, sample), height)
             # A tag belongs to one tab only.
             tf.summary.text(f"{group}/table {sample}", _sample_markdown(explanation, sample))
+            draw(f"{group}/{sample}", functools.partial(explanation.plot, sample), height)
 
 
 def _sample_markdown(explanation: Explanation, sample: int) -> str:

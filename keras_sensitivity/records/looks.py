@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from keras_sensitivity import errors, plots
-from keras_sensitivity.records.pages import MOST_FEATURES, escaped, image
+from keras_sensitivity.records.pages import MOST_FEATURES, Pictures, escaped
 
 if TYPE_CHECKING:
     from keras_sensitivity.importance import Importance
@@ -49,10 +49,14 @@ class LookWriter:
         folder = os.path.join(log_dir, name or "", RUN)
         errors.check_folder(folder)
         self._writer = tf.summary.create_file_writer(folder)
+        self._pictures = Pictures()
         self._is_named = False
 
     def write(self, importance: Importance, epoch: int, scalars: Mapping[str, float]) -> None:
-        """Write one look, and flush it to the disk."""
+        """Write one look, and flush it to the disk.
+
+        The pictures come last, because they may fail.
+        """
         ranked = importance.features.sort_values(ascending=False, kind="stable")[:MOST_FEATURES]
         # Keras' own TensorBoard callback with update_freq=N switches summaries off between its steps.
         with self._writer.as_default(step=epoch), tf.summary.record_if(True):
@@ -65,22 +69,26 @@ class LookWriter:
                     tf.summary.scalar(f"noise/{name}", value)
                 tf.summary.scalar("noise/level", importance.noise_level)
             tf.summary.histogram("rms", importance.rms_by_output.to_numpy().ravel())
-            bars = min(len(ranked) + 1, len(importance.features))
-            ranking = functools.partial(plots.ranking, importance, top=MOST_FEATURES)
-            image("ranking", ranking, 1.0 + 0.27 * bars)
             if importance.lags is not None:
                 for lag, share in importance.lags.nlargest(MOST_FEATURES).items():
                     tf.summary.scalar(f"lag/{lag}", share)
-                image("lags", functools.partial(plots.lag_profile, importance), 3.2)
-                image("lags_and_features", functools.partial(plots.heat_map, importance), 1.4 + 0.3 * bars)
-            if importance.map is not None:
-                image("map", functools.partial(plots.image_map, importance), 4.0)
             tf.summary.text("ranking_table", _markdown(importance))
             if not self._is_named:
                 tf.summary.write(NAMES, list(importance.features.index), metadata=UNSHOWN)
                 self._is_named = True
             tf.summary.write(IMPORTANCES, importance.features.to_numpy(), metadata=UNSHOWN)
+            self._draw(importance)
         self._writer.flush()
+
+    def _draw(self, importance: Importance) -> None:
+        """Write the pictures of a look."""
+        draw, bars = self._pictures.write, min(MOST_FEATURES + 1, len(importance.features))
+        draw("ranking", functools.partial(plots.ranking, importance, top=MOST_FEATURES), 1.0 + 0.27 * bars)
+        if importance.lags is not None:
+            draw("lags", functools.partial(plots.lag_profile, importance), 3.2)
+            draw("lags_and_features", functools.partial(plots.heat_map, importance), 1.4 + 0.3 * bars)
+        if importance.map is not None:
+            draw("map", functools.partial(plots.image_map, importance), 4.0)
 
     def close(self) -> None:
         """Close the file."""
