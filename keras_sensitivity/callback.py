@@ -17,6 +17,7 @@ from keras_sensitivity.dead_features import DeadFeatureMonitor, summary
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.fit import callbacks_before, refuse_shared_generator
 from keras_sensitivity.importance import Importance
+from keras_sensitivity.labels import labels
 from keras_sensitivity.measurement import Measurement
 from keras_sensitivity.networks.choice import network_of
 from keras_sensitivity.networks.network import Network
@@ -362,8 +363,9 @@ class SensitivityCallback(keras.callbacks.Callback):
             self._trajectory = trajectory
             if events:
                 self._say(1, f"{self._title}, epoch {epoch}: {summary(events)}")
-            leading = ", ".join(f"{name} {share:.1f} %" for name, share in look.features.nlargest(5).items())
-            self._say(2, f"{self._title}, epoch {epoch}: most important: {leading}")
+            leading = look.features.nlargest(5)
+            shares = [f"{name} {share:.1f} %" for name, share in zip(labels(leading.index), leading, strict=True)]
+            self._say(2, f"{self._title}, epoch {epoch}: most important: {', '.join(shares)}")
 
     @contextlib.contextmanager
     def _harmless(self, epoch: int) -> Iterator[None]:

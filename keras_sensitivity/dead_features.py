@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_sensitivity import errors
 from keras_sensitivity.importance import Importance
+from keras_sensitivity.labels import labels
 
 __all__ = ["DeadFeatureMonitor", "DeathRecord", "Event", "summary"]
 
@@ -154,15 +155,17 @@ def summary(events: Sequence[Event]) -> str:
     """
     parts = []
     for kind in ("died", "revived"):
-        told = [_told(event) for event in events if event.event == kind]
-        more = f" and {len(told) - MOST_NAMES} more" if len(told) > MOST_NAMES else ""
-        if told:
-            parts.append(f"{len(told)} {kind}: {', '.join(told[:MOST_NAMES])}{more}")
+        those = [event for event in events if event.event == kind]
+        names = labels([event.feature for event in those[:MOST_NAMES]])
+        told = [f"{name} ({_why(event)})" for name, event in zip(names, those, strict=False)]
+        more = f" and {len(those) - MOST_NAMES} more" if len(those) > MOST_NAMES else ""
+        if those:
+            parts.append(f"{len(those)} {kind}: {', '.join(told)}{more}")
     return "; ".join(parts)
 
 
-def _told(event: Event) -> str:
+def _why(event: Event) -> str:
     if event.reason == "constant":
-        return f"{event.feature} (constant in the measured rows)"
+        return "constant in the measured rows"
     compared = "<= " if event.event == "died" else f"> {REVIVAL_FACTOR} x "
-    return f"{event.feature} ({event.importance:.2f} % {compared}{event.threshold:.2f} %)"
+    return f"{event.importance:.2f} % {compared}{event.threshold:.2f} %"

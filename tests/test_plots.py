@@ -171,6 +171,15 @@ def test_lag_profile_draws_the_lags_with_the_newest_on_the_right(lagged):
     assert ax.get_xlim()[0] > ax.get_xlim()[1]
 
 
+def test_thousands_of_lags_are_one_outline():
+    model = keras.Sequential([keras.Input((3000, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    importance = ks.measure(model, np.random.default_rng(0).normal(size=(8, 3000, 1)), definition=ks.PAPER)
+    (outline,) = plots.lag_profile(importance).patches
+    heights, edges, _ = outline.get_data()
+    np.testing.assert_array_equal(heights, importance.lags)
+    np.testing.assert_array_equal(edges[:-1] + 0.5, importance.lags.index)
+
+
 def test_heat_map_draws_each_lag_and_feature_where_its_axes_say(lagged):
     importance, weights = lagged
     ax = plots.heat_map(importance)

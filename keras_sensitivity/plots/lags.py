@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = ["heat_map", "lag_profile", "local_heat_map"]
 
+# More bars than this are drawn as one outline: thousands of them take many seconds, and nobody sees the gaps.
+MOST_BARS = 200
+
 
 @picture
 def lag_profile(importance: Importance, ax: Axes | None = None) -> Axes:
-    """Bars of the importance of each lag, the newest on the right, as time runs.
+    """Bars of the importance of each lag, the newest on the right, as time runs; one outline of more than 200.
 
     Args:
         importance: What to draw; it must have a time axis.
@@ -49,7 +52,10 @@ def lag_profile(importance: Importance, ax: Axes | None = None) -> Axes:
     if lags is None:
         errors.refuse_no_lags()
     ax = new_axes(6.4, 3.2) if ax is None else ax
-    ax.bar(lags.index, lags, width=0.8, color=BLUE)
+    if len(lags) > MOST_BARS:
+        ax.stairs(lags, np.arange(len(lags) + 1) - 0.5, fill=True, color=BLUE)
+    else:
+        ax.bar(lags.index, lags, width=0.8, color=BLUE)
     ax.set(xlabel="lag, steps back from the newest", ylabel="importance, %", xlim=(len(lags) - 0.4, -0.6))
     ax.locator_params(axis="x", integer=True)
     plain(ax)
