@@ -16,7 +16,8 @@ from keras_sensitivity.features import Block, Features, image_shape
 from keras_sensitivity.flips import Flips
 from keras_sensitivity.networks.inputs import Inputs
 from keras_sensitivity.networks.network import Batch, Derivatives
-from keras_sensitivity.rows.arrays import as_array, columns_of
+from keras_sensitivity.rows.arrays import as_array
+from keras_sensitivity.rows.tables import columns_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

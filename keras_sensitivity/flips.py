@@ -11,7 +11,7 @@ import numpy as np
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.networks.network import Batch, Network
 from keras_sensitivity.plan import Plan
-from keras_sensitivity.rows.rows import Chunk
+from keras_sensitivity.rows.chunks import Chunk
 from keras_sensitivity.swapping import Swapping
 from keras_sensitivity.swaps import Column, Swaps, chosen, columns_by_feature
 

@@ -18,7 +18,8 @@ from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Means, Mergeable, Moments
 from keras_sensitivity.networks.network import MOST_DERIVATIVES, Batch, Entries, Network, Part, Seen, SeenRows
 from keras_sensitivity.plan import Options, Plan
-from keras_sensitivity.rows.rows import Chunk, Rows
+from keras_sensitivity.rows.chunks import Chunk
+from keras_sensitivity.rows.rows import Rows
 from keras_sensitivity.swapping import Swapping
 from keras_sensitivity.swaps import Swaps, check_swaps, chosen, columns_by_feature, columns_by_lag
 

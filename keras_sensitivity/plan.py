@@ -13,7 +13,8 @@ from keras_sensitivity import errors
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Block, Features
 from keras_sensitivity.networks.network import Batch, JitCompile, Network, Part, Pass, Question
-from keras_sensitivity.rows.rows import Rows, default_names
+from keras_sensitivity.rows.names import default_names
+from keras_sensitivity.rows.rows import Rows
 
 __all__ = ["Options", "Plan", "suitable_batch_size"]
 

@@ -21,7 +21,8 @@ from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Block, Features
 from keras_sensitivity.moments import CrossMoments, Means, product
 from keras_sensitivity.networks.network import Batch, Pass
-from keras_sensitivity.rows.rows import Chunk
+from keras_sensitivity.rows.chunks import Chunk
+from keras_sensitivity.rows.sparse import SparseRows
 
 __all__ = ["FEW_VALUES", "Column", "Swaps", "Tally", "check_swaps", "chosen", "columns_by_feature", "columns_by_lag"]
 
@@ -56,8 +57,11 @@ class Column(NamedTuple):
     step: int | slice = slice(None)
 
     def of(self, leaves: Sequence[Array]) -> Array:
-        """A view of its values, the rows first."""
+        """A view of its values, the rows first; of sparse rows, which have single columns only, an array."""
         leaf = leaves[self.source]
+        if isinstance(leaf, SparseRows):
+            assert isinstance(self.column, int)
+            return leaf.column(self.column)
         return leaf.reshape(len(leaf), -1, self.num_columns)[:, self.step, self.column]
 
 

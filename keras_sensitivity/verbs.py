@@ -26,10 +26,10 @@ from keras_sensitivity.networks.choice import network_of
 from keras_sensitivity.networks.network import Derivatives, Network
 from keras_sensitivity.plan import Options, Plan
 from keras_sensitivity.records.explanations import write_explanation
-from keras_sensitivity.rows.arrays import columns_of
 from keras_sensitivity.rows.randomness import untouched_randomness
 from keras_sensitivity.rows.rows import Rows, read
 from keras_sensitivity.rows.streams import is_endless, is_stream
+from keras_sensitivity.rows.tables import columns_of
 
 __all__ = ["ExplainMixin", "explain", "measure"]
 
@@ -43,6 +43,7 @@ def measure(
     model: keras.Model,
     x: Any,
     *,
+    sample_weight: Any = None,
     background: Any = None,
     feature_names: Sequence[str] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
@@ -62,7 +63,9 @@ def measure(
             (num_samples, num_steps, height, width, channels); integers and strings that the model looks up; for
             several inputs a list or dict of these. Or a stream of batches of them: `tf.data.Dataset`,
             `keras.utils.PyDataset` or generator, yielding x, (x, y) or (x, y, sample_weight); the weights of its
-            rows weigh the averages.
+            rows weigh the averages. Dates are numbers of days since 1970-01-01, durations numbers of days.
+        sample_weight: Of the rows of arrays, shape (num_samples,), in their order: they weigh the averages, so that the
+            importance is that of the weighted population. None: all weigh 1. A stream yields its own.
         background: Rows like x that give the scale, the bins and the partners of swaps (see `Definition`), and by which
             it is chosen what "auto" swaps; None: x itself. With the same background, what is measured on segments of
             the rows compares, and merges to what is measured on all.
@@ -73,7 +76,9 @@ def measure(
             column names. The importance of a group is the root of the sum of its columns' squares.
         exclude: Names of inputs to leave out, because no derivative reaches them; the model gets them all the same.
         definition: What is differentiated, and how it is scaled.
-        num_samples: Rows to measure, of arrays a fixed random subset, of streams the first; None: all.
+        num_samples: Rows to measure, a fixed random subset; None: all. A stream is read through once for it; where that
+            takes more than 10 seconds, as far as they go. Of generators and streams without end the first rows are
+            taken. Both are warned of.
         batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
         jit_compile: Whether to compile with XLA; "auto": where that is faster.
         verbose: 0: silent. 1: a progress bar, which compiler was chosen and why, how many features are swapped; and of
@@ -105,7 +110,7 @@ def measure(
     options.check(definition, num_samples)
     with untouched_randomness():
         network = network_of(model)
-        rows = read(x, network, num_samples=num_samples)
+        rows = read(x, network, num_samples=num_samples, weights=sample_weight)
         others = _background(background, x, network)
         measurement = Measurement(network, rows, definition=definition, options=options, background=others)
         if verbose:

@@ -114,7 +114,7 @@ CASES = {
     ),
     "text in an array": (
         zoo.linear, np.full((4, 5), "red"), {}, TypeError,
-        "x has columns that are not numbers: 'x'.", "integers, floats or booleans", "'x' of dtype <U3", "encode",
+        "x has columns that are not numbers: 'x'.", "integers, floats, booleans", "'x' of dtype <U3", "encode",
     ),
     "not a table": (
         zoo.linear, "train.csv", {}, TypeError,

@@ -1,18 +1,21 @@
-"""A look reads its data once, and no more of them than it needs."""
+"""A look reads its data once; the rows to measure stand for all, or a warning says that they do not."""
 
 import itertools
 import re
+import warnings
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import tensorflow as tf
 import zoo
 
 import keras_sensitivity as ks
+from keras_sensitivity.rows.reservoir import subset
 
-STD = ks.Definition(scale="std")
+STD, PAPER = ks.Definition(scale="std"), ks.PAPER
 
 SIZE, COUNT = 5, 6
 X = zoo.rows(SIZE * COUNT)
@@ -47,7 +50,13 @@ def from_generator(read):
 
 # Streams of 6 batches of 5 rows: a function of the list in which each batch that is read is noted.
 AGAIN = {"PyDataset": Counted, "from_generator": from_generator}
+ENDLESS = {"generator": generator, "repeated": lambda read: from_generator(read).repeat()}
 STREAMS = AGAIN | {"generator": generator}
+
+
+def rows_of(kind, num_samples):
+    """The rows of X that stand for a stream."""
+    return X[:num_samples] if kind in ENDLESS else X[subset(len(X), num_samples)]
 
 
 @pytest.fixture
@@ -78,21 +87,48 @@ def test_measure_reads_each_batch_once(kind, batch_size, model):
     same(importance, ks.measure(model, X, definition=STD, **PLAIN))
 
 
-@pytest.mark.parametrize("num_samples", [1, 5, 12, 30, 100])
-@pytest.mark.parametrize("kind", STREAMS)
-def test_measure_reads_no_more_batches_than_it_needs(kind, num_samples, model):
+@pytest.mark.parametrize("num_samples", [2, 12, 30, 100])
+@pytest.mark.parametrize("kind", AGAIN)
+def test_a_number_of_samples_is_drawn_from_all_rows(kind, num_samples, model):
     read = []
-    importance = ks.measure(model, STREAMS[kind](read), num_samples=num_samples, definition=STD, **PLAIN)
-    assert read == [*range(min(-(-num_samples // SIZE), COUNT))]
-    same(importance, ks.measure(model, X[:num_samples], definition=STD, **PLAIN))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        importance = ks.measure(model, AGAIN[kind](read), num_samples=num_samples, definition=PAPER, **PLAIN)
+    assert read == [*range(COUNT)]
+    same(importance, ks.measure(model, rows_of(kind, num_samples), definition=PAPER, **PLAIN))
+
+
+@pytest.mark.parametrize("num_samples", [1, 12])
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_of_what_may_have_no_end_no_more_batches_are_read_than_needed(kind, num_samples, model):
+    read = []
+    with pytest.warns(UserWarning, match=f"x does not say where it ends, so its first {num_samples} rows"):
+        importance = ks.measure(model, ENDLESS[kind](read), num_samples=num_samples, definition=PAPER, **PLAIN)
+    assert read == [*range(-(-num_samples // SIZE))]
+    same(importance, ks.measure(model, X[:num_samples], definition=PAPER, **PLAIN))
+
+
+def test_a_generator_of_fewer_rows_than_asked_for_is_read_to_its_end(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        importance = ks.measure(model, generator([]), num_samples=100, definition=STD, **PLAIN)
+    same(importance, ks.measure(model, X, definition=STD, **PLAIN))
+
+
+def test_a_slow_stream_is_read_as_long_as_there_is_time(model, monkeypatch):
+    monkeypatch.setattr("keras_sensitivity.rows.rows.READ_SECONDS", 0.0)
+    read = []
+    with pytest.warns(UserWarning, match=r"the 7 rows to measure were drawn from its first 10\. Where .*, shuffle x"):
+        importance = ks.measure(model, Counted(read), num_samples=7, definition=STD, **PLAIN)
+    assert read == [0, 1, 2]  # of which the last is not used: it tells that there are more
+    same(importance, ks.measure(model, X[:10][subset(10, 7)], definition=STD, **PLAIN))
 
 
 def test_the_rest_of_a_generator_is_left(model):
     stream = generator([])
-    same(
-        ks.measure(model, stream, num_samples=10, definition=STD, **PLAIN),
-        ks.measure(model, X[:10], definition=STD, **PLAIN),
-    )
+    with pytest.warns(UserWarning, match="its first 10 rows are measured"):
+        first = ks.measure(model, stream, num_samples=10, definition=STD, **PLAIN)
+    same(first, ks.measure(model, X[:10], definition=STD, **PLAIN))
     same(ks.measure(model, stream, definition=STD, **PLAIN), ks.measure(model, X[10:], definition=STD, **PLAIN))
 
 
@@ -139,8 +175,8 @@ def test_a_number_of_samples_is_read_once_for_all_fits(kind, model):
     watch = ks.SensitivityCallback(STREAMS[kind](read), num_samples=12, definition=STD, **PLAIN)
     for _ in range(2):
         fit(model, watch, epochs=2)
-    assert read == [0, 1, 2]
-    same(watch.importance, ks.measure(model, X[:12], definition=STD, **PLAIN))
+    assert read == ([0, 1, 2] if kind in ENDLESS else [*range(COUNT)])
+    same(watch.importance, ks.measure(model, rows_of(kind, 12), definition=STD, **PLAIN))
 
 
 @pytest.mark.parametrize("num_samples", [12, 4096])
@@ -233,3 +269,115 @@ def test_a_second_fit_has_the_names_and_weights_of_the_first(model):
     fit(model, watch)
     assert watch.importance is not first
     same(watch.importance, first)
+
+
+# --- rows that are sorted -------------------------------------------------------------------------------------------
+
+# By day; behind the first 4,000 the flag is on, and only then the second number counts. 80 % are its.
+DAYS = np.random.default_rng(3).normal(size=(20_000, 3)).astype("float32")
+DAYS[:, 2] = np.arange(20_000) >= 4_000
+
+
+def gated():
+    x = keras.Input((3,))
+    return keras.Model(x, x[:, :1] + 4 * x[:, 1:2] * x[:, 2:])
+
+
+def sorted_streams():
+    tensors = tf.data.Dataset.from_tensor_slices(DAYS)
+    spec = tf.TensorSpec((None, 3), tf.float32)
+    return {
+        "array": DAYS,
+        "dataset": tensors.batch(1000),
+        "single rows": tensors,
+        "filter": tensors.batch(500).filter(lambda rows: True),
+        "from_generator": tf.data.Dataset.from_generator(lambda: iter(np.split(DAYS, 20)), output_signature=spec),
+        "PyDataset": Parts(DAYS, 1000),
+    }
+
+
+class Parts(keras.utils.PyDataset):
+    def __init__(self, x, size):
+        super().__init__()
+        self.x, self.size = x, size
+
+    def __len__(self):
+        return len(self.x) // self.size
+
+    def __getitem__(self, index):
+        return (self.x[index * self.size : (index + 1) * self.size],)
+
+
+@pytest.mark.parametrize("kind", sorted_streams())
+def test_rows_that_are_sorted_are_seen_from_first_to_last(kind):
+    shares = ks.measure(gated(), sorted_streams()[kind], num_samples=2000, definition=ks.PAPER).features
+    exact = np.array([1.0, 4 * np.sqrt(0.8), 4 * np.sqrt(np.mean(DAYS[:, 1] ** 2.0))])
+    np.testing.assert_allclose(shares, 100 * exact / exact.sum(), atol=1.0)
+
+
+@pytest.mark.parametrize("kind", ["generator", "endless"])
+def test_first_rows_of_what_is_sorted_are_told(kind):
+    stream = iter(np.split(DAYS, 20)) if kind == "generator" else sorted_streams()["dataset"].repeat()
+    with pytest.warns(UserWarning, match="its first 2,000 rows are measured.*shuffle x; or pass arrays"):
+        shares = ks.measure(gated(), stream, num_samples=2000, definition=ks.PAPER).features
+    assert shares.iloc[1] == 0  # of 47 %
+
+
+def of_two():
+    return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+
+
+def flags(count, size=10_000, columns=2):
+    """A table whose last column is a flag that is rarely on."""
+    x = np.random.default_rng(0).normal(size=(size, columns))
+    x[:, -1] = 0
+    x[np.random.default_rng(1).choice(size, count, replace=False), -1] = 1
+    return x
+
+
+RARE = {
+    "array": (lambda x: x, "'x1'"),
+    "frame": (lambda x: pd.DataFrame(x, columns=["age", "fraud"]), "'fraud'"),
+    "dataset": (lambda x: tf.data.Dataset.from_tensor_slices(x).batch(1000), "'x1'"),
+    "PyDataset": (lambda x: Parts(x, 1000), "'x1'"),
+    "sparse": (scipy.sparse.csr_array, "'x1'"),
+}
+
+
+@pytest.mark.parametrize("kind", RARE)
+def test_a_rare_value_that_was_not_drawn_is_told(kind):
+    model, (convert, name) = of_two(), RARE[kind]
+    message = rf"constant in the 100 measured rows, and not in all: {name} \(3 rows have another value\)\..*Raise num"
+    with pytest.warns(UserWarning, match=message) as warned:
+        ks.measure(model, convert(flags(3)), num_samples=100, definition=ks.PAPER)
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize("kind", RARE)
+def test_nothing_is_told_of_what_is_constant_or_was_drawn(kind):
+    model, (convert, _) = of_two(), RARE[kind]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for count in (0, 5000, 10_000):
+            ks.measure(model, convert(flags(count)), num_samples=100, definition=ks.PAPER)
+
+
+def test_a_rare_value_behind_the_first_rows_of_a_stream_that_is_read_anew_is_told():
+    model, x = of_two(), flags(0)
+    x[9000:, 1] = 1
+    message = r"constant in the first 9,000 rows of the stream.*'x1' \(1,000 rows.*background="
+    with pytest.warns(UserWarning, match=message):
+        ks.measure(model, tf.data.Dataset.from_tensor_slices(x).batch(1000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ks.measure(model, tf.data.Dataset.from_tensor_slices(x).batch(1000), background=x)
+
+
+def test_a_death_of_a_rare_value_is_of_the_measured_rows(capsys):
+    model = of_two()
+    model.compile("sgd", "mse", jit_compile=False)
+    watch = ks.SensitivityCallback(flags(3), num_samples=100, verbose=1, **PLAIN)
+    with pytest.warns(UserWarning, match="constant in the 100 measured rows"):
+        model.fit(flags(3), np.zeros(10_000), batch_size=5000, callbacks=[watch], verbose=0)
+    assert watch.dead_features == ["x1"]
+    assert "1 died: x1 (constant in the measured rows)" in capsys.readouterr().out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from keras_sensitivity.errors.wording import axes, fail, listed
+from keras_sensitivity.errors.wording import axes, fail, listed, warn
 
 
 def check_keys(where: str, x: object, expected: Sequence[object]) -> None:
@@ -67,6 +67,18 @@ def refuse_ragged() -> NoReturn:
     )
 
 
+def refuse_targets(kind: str, size: int, num_inputs: int) -> NoReturn:
+    """Say that x was passed together with its targets."""
+    names = "x, y" if size == 2 else "x, y, sample_weight"
+    fail(
+        f"x is a {kind} of {size} arrays, which looks like ({names}).",
+        expected="x alone: " + ("one array" if num_inputs == 1 else f"the {num_inputs} inputs of the model"),
+        received=f"a {kind} of {size}",
+        fix=f"pass x[0]{', sample_weight=x[2]' if size == 3 else ''}; targets are not needed",
+        error=TypeError,
+    )
+
+
 def check_row_shape(x: str, received: Sequence[int], expected: Sequence[int | None] | None) -> None:
     """Refuse x whose rows have another shape than the model's input; None where the model does not say."""
     if len(received) > 5 or 0 in received[1:]:
@@ -102,7 +114,7 @@ def check_numeric(dtypes: Mapping[str, object]) -> None:
     if dtypes:
         fail(
             f"x has columns that are not numbers: {listed(dtypes)}.",
-            expected="columns of integers, floats or booleans",
+            expected="columns of integers, floats, booleans, dates or durations",
             received=", ".join(f"{name!r} of dtype {dtype}" for name, dtype in list(dtypes.items())[:5]),
             fix="encode them as numbers: categories with pandas.get_dummies(dtype=float), as groups=",
             error=TypeError,
@@ -148,3 +160,26 @@ def refuse_masked(rows: Sequence[int]) -> NoReturn:
         received=f"no valid step in {len(rows):,} rows: {listed(rows)}",
         fix="drop these rows: x = np.delete(x, [...], axis=0)",
     )
+
+
+def warn_other_values(columns: Mapping[str, int], num_rows: int) -> None:
+    """Warn of columns that are constant in the measured rows, with how many rows have another value."""
+    warn(
+        f"Some columns are constant in the {num_rows:,} measured rows, and not in all: {_counted(columns)}. What the "
+        "model makes of the other values was not seen, so these columns may seem to have no importance. Raise "
+        "num_samples, or pass None for all rows."
+    )
+
+
+def warn_other_values_later(columns: Mapping[str, int], num_rows: int) -> None:
+    """Warn of columns that are constant in the first rows of a stream, with how many rows have another value."""
+    warn(
+        f"Some columns are constant in the first {num_rows:,} rows of the stream, and not in all: {_counted(columns)}. "
+        "These rows say where the bins of the values are and what is swapped, so the importance of these columns may "
+        "be too small. Shuffle the stream, or pass rows that are like all of them as background=, or num_samples=8192."
+    )
+
+
+def _counted(columns: Mapping[str, int], most: int = 6) -> str:
+    shown = ", ".join(f"{name!r} ({count:,} rows have another value)" for name, count in list(columns.items())[:most])
+    return shown + (f" and {len(columns) - most} more" if len(columns) > most else "")

@@ -1,11 +1,10 @@
-"""Of streams of batches, and of the sample weights in them."""
+"""Of streams of batches, and of sample weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NoReturn
 
-from keras_sensitivity.errors.wording import fail
+from keras_sensitivity.errors.wording import fail, warn
 
 
 def refuse_one_shot(kind: str) -> NoReturn:
@@ -84,13 +83,27 @@ def refuse_broken(index: int, error: Exception) -> NoReturn:
         raise worded from error
 
 
-def refuse_sample_weights(shape: Sequence[int], count: int) -> NoReturn:
-    """Say that the sample weights of a batch are not one number >= 0 a row."""
+def refuse_sample_weights(received: str, count: int, batch: int | None = None) -> NoReturn:
+    """Say that sample weights, an argument or those of a ``batch``, are not one number >= 0 a row."""
+    is_argument = batch is None
     fail(
-        "x has sample weights that cannot weigh rows.",
+        "`sample_weight` cannot weigh the rows of x."
+        if is_argument
+        else "x has sample weights that cannot weigh rows.",
         expected=f"one finite number >= 0 a row: shape ({count},), not all of them 0",
-        received=f"weights of shape {tuple(shape)}",
-        fix="pass one weight a row as the third of (x, y, sample_weight)",
+        received=received,
+        fix="pass one weight a row, in the order of the rows"
+        + (" (of classes: y.map(class_weight))" if is_argument else ", as the third of (x, y, sample_weight)"),
+    )
+
+
+def refuse_weights_beside_stream(kind: str) -> NoReturn:
+    """Say that a stream brings the weights of its rows along."""
+    fail(
+        "`sample_weight` was passed beside a stream.",
+        expected="sample weights of arrays; a stream yields its own, as in model.fit",
+        received=f"an object of type {kind} as x",
+        fix="yield (x, y, sample_weight)",
     )
 
 
@@ -98,9 +111,27 @@ def refuse_weightless() -> NoReturn:
     """Say that no row weighs anything."""
     fail(
         "The sample weights of x are all 0.",
-        expected="at least one row with a weight above 0",
+        expected="at least one measured row with a weight above 0",
         received="no weight",
         fix="pass weights above 0, or leave them out",
+    )
+
+
+def warn_first_rows(count: int) -> None:
+    """Warn that a stream without a known end was read no further than necessary."""
+    warn(
+        f"x does not say where it ends, so its first {count:,} rows are measured. Where the others are not like them, "
+        "because x is sorted or goes by time, shuffle x; or pass arrays, or a data set with an end, of which rows are "
+        "drawn at random."
+    )
+
+
+def warn_unseen_rows(kept: int, seen: int, seconds: float) -> None:
+    """Warn that there was no time to read a stream to its end."""
+    warn(
+        f"x cannot be read through in {seconds:.0f} seconds, so the {kept:,} rows to measure were drawn from its first "
+        f"{seen:,}. Where the others are not like them, because x is sorted or goes by time, shuffle x; or pass some "
+        "rows as arrays, or num_samples=None to read all of them at every look."
     )
 
 

@@ -8,14 +8,23 @@ import numpy as np
 import pandas as pd
 
 from keras_sensitivity import errors
+from keras_sensitivity.rows.sparse import sparse_rows
+from keras_sensitivity.rows.tables import as_pandas, columns_of, holds_words, numbers_of
 
-__all__ = ["as_array", "columns_of"]
+__all__ = ["as_array"]
 
 Array = np.ndarray[Any, Any]
 
 
-def as_array(x: Any, name: str = "", *, text: bool = False) -> tuple[list[str] | None, Array]:
-    """Column names, where x has some, and its values: numbers, or strings where ``text`` allows them."""
+def as_array(x: Any, name: str = "", *, text: bool = False) -> tuple[list[str] | None, Any]:
+    """Column names, where x has some, and its values: numbers, or strings where ``text`` allows them.
+
+    The values are an array, or `SparseRows` where x is sparse.
+    """
+    x = as_pandas(x)
+    sparse = sparse_rows(x)
+    if sparse is not None:
+        return columns_of(x), sparse
     if isinstance(x, pd.Series):
         x = x.to_frame(name=(name or "x0") if x.name is None else x.name)
         return (None if name else columns_of(x)), as_array(x, name, text=text)[1][:, 0]
@@ -24,30 +33,43 @@ def as_array(x: Any, name: str = "", *, text: bool = False) -> tuple[list[str] |
     if hasattr(x, "row_splits"):  # a RaggedTensor, or its value out of a data set
         errors.refuse_ragged()
     errors.check_array(x)
+    return None, _array_values(x, name, text)
+
+
+def _array_values(x: Any, name: str, text: bool) -> Array:
+    if np.ma.is_masked(x):  # an ordinary array forgets what is masked
+        x = np.ma.filled(x.astype(float), np.nan)
     try:
         values = np.asarray(x)
     except ValueError:  # lists of different lengths
         errors.refuse_ragged()
-    if text and values.dtype.kind in "OUS":
-        return None, _strings(values.astype(object), name)
-    if values.dtype == object:
+    if values.dtype.kind in "fiub" or values.dtype.name == "bfloat16":
+        return values
+    objects = values.astype(object) if values.dtype.kind in "US" else values
+    if text and values.dtype.kind in "OUS" and any(isinstance(value, (str, bytes)) for value in objects.flat):
+        return _strings(objects, name)
+    if any(isinstance(value, (list, tuple, np.ndarray)) for value in objects.flat):
         errors.refuse_ragged()
-    if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
+    numbers = numbers_of(objects)
+    if numbers is None:
         errors.check_numeric({name or "x": values.dtype})
-    return None, values
+    return np.asarray(numbers)
 
 
 def _frame_values(x: pd.DataFrame, name: str, text: bool) -> Array:
     """The values of a DataFrame; a category stands for its value, never for its number."""
-    # Two columns may have the same name; the kinds are those of the columns one by one.
-    kinds = [kind.categories.dtype if isinstance(kind, pd.CategoricalDtype) else kind for kind in x.dtypes]
-    words = {str(column): kind for column, kind in zip(x.columns, kinds, strict=True) if not _is_numeric(kind)}
-    if words and text:
+    values = x.to_numpy() if all(isinstance(kind, np.dtype) and kind.kind in "fiub" for kind in x.dtypes) else None
+    if values is not None and values.dtype != object:  # booleans beside numbers make an array of objects
+        return values
+    # Two columns may have the same name, so they are asked one by one.
+    columns = [x.iloc[:, index] for index in range(x.shape[1])]
+    if text and any(map(holds_words, columns)):
         return _strings(x.to_numpy(dtype=object), name)
-    errors.check_numeric(words)
-    values = x.to_numpy()
-    # Nullable types, categories, and booleans beside numbers, make an array of objects.
-    return x.to_numpy(dtype="float64", na_value=np.nan) if values.dtype == object else values
+    found = [numbers_of(column) for column in columns]
+    named = zip(x.columns, x.dtypes, found, strict=True)
+    errors.check_numeric({str(column): kind for column, kind, numbers in named if numbers is None})
+    numbers = [each for each in found if each is not None]
+    return np.column_stack(numbers) if len({each.dtype for each in numbers}) == 1 else np.column_stack(numbers) * 1.0
 
 
 def _strings(values: Array, name: str) -> Array:
@@ -55,12 +77,3 @@ def _strings(values: Array, name: str) -> Array:
         errors.refuse_missing_text(name or "x")
     words = [value.decode(errors="replace") if isinstance(value, bytes) else value for value in values.flat]
     return np.array(words, dtype=object).reshape(values.shape)
-
-
-def columns_of(x: Any) -> list[str] | None:
-    """The names of the columns of a DataFrame, None of anything else."""
-    return [str(column) for column in x.columns] if isinstance(x, pd.DataFrame) else None
-
-
-def _is_numeric(kind: Any) -> bool:
-    return pd.api.types.is_any_real_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,40 +16,22 @@ from keras_sensitivity.networks.inputs import Inputs, Leaf
 from keras_sensitivity.networks.network import Batch, Network
 from keras_sensitivity.rows import streams
 from keras_sensitivity.rows.arrays import as_array
+from keras_sensitivity.rows.chunks import Chunk, joined, until
+from keras_sensitivity.rows.constant import OtherValues, constant_columns
+from keras_sensitivity.rows.finite import check_finite
+from keras_sensitivity.rows.reservoir import Reservoir, subset
+from keras_sensitivity.rows.sparse import SparseRows
+from keras_sensitivity.rows.tables import as_pandas
 
-__all__ = ["Rows", "default_names", "read"]
+__all__ = ["Rows", "read"]
 
 Array = np.ndarray[Any, Any]
 
 # Rows of a stream by which its bins are made, and from which the partners of swaps are drawn.
 SAMPLE_ROWS = 8192
 
-# Entries that are looked at for NaN at one time.
-FINITE_BLOCK = 2**20
-
-
-class Chunk(NamedTuple):
-    """Some rows.
-
-    Attributes:
-        leaves: For each input an array whose first axis is that of the rows.
-        weights: Of the rows, or None where all weigh 1.
-    """
-
-    leaves: tuple[Array, ...]
-    weights: Array | None = None
-
-    def __len__(self) -> int:
-        return len(self.leaves[0])
-
-    @property
-    def row_weights(self) -> Array:
-        """The weight of each row, shape (num_rows,)."""
-        return np.ones(len(self)) if self.weights is None else self.weights
-
-    def part(self, where: Any) -> Chunk:
-        """The rows at a slice or at positions."""
-        return Chunk(tuple(leaf[where] for leaf in self.leaves), None if self.weights is None else self.weights[where])
+# Seconds after which a stream of which enough rows were seen is read no further.
+READ_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -82,13 +64,14 @@ class Rows:
     @property
     def entries(self) -> Batch:
         """All rows of each input, in the types of the batches; of rows that are no stream."""
-        return tuple(leaf.astype(_numpy_type(kind)) for leaf, kind in zip(self.first.leaves, self.dtypes, strict=True))
+        leaves = zip(self.first.leaves, self.dtypes, strict=True)
+        return tuple(leaf[:].astype(_numpy_type(kind)) for leaf, kind in leaves)
 
     @property
     def x(self) -> Any:
         """The first rows as a user would pass them, with the names of their columns."""
         named = zip(self.first.leaves, self.columns, strict=True)
-        return self.inputs.pack([leaf if names is None else pd.DataFrame(leaf, columns=names) for leaf, names in named])
+        return self.inputs.pack([leaf if names is None else _frame(leaf, names) for leaf, names in named])
 
     def first_batch(self, batch_size: int) -> tuple[Batch, Array]:
         """A batch made of the first rows alone, for whatever needs some rows before the reading begins."""
@@ -97,7 +80,7 @@ class Rows:
     def some(self, count: int) -> tuple[Batch, Chunk]:
         """A batch of a fixed random subset of the sample, at most so many rows, and the same as they came."""
         sample = self.sample()
-        chunk = sample.part(_subset(len(sample), count))
+        chunk = sample.part(subset(len(sample), count))
         return self._batch([chunk], len(chunk))[0], chunk
 
     def position(self, index: int) -> int:
@@ -125,31 +108,49 @@ class Rows:
             yield self._batch(waiting, batch_size)
 
     def _batch(self, chunks: list[Chunk], batch_size: int) -> tuple[Batch, Array]:
-        joined = chunks[0] if len(chunks) == 1 else _joined(chunks)
-        missing = batch_size - len(joined)
+        rows = joined(chunks)
+        missing = batch_size - len(rows)
         leaves = []
-        for leaf, kind in zip(joined.leaves, self.dtypes, strict=True):
+        for leaf, kind in zip(rows.leaves, self.dtypes, strict=True):
             cast = leaf.astype(_numpy_type(kind), copy=False)
             filled = np.concatenate([cast, np.repeat(cast[-1:], missing, axis=0)]) if missing else cast
             leaves.append(np.ascontiguousarray(filled))
-        return tuple(leaves), np.pad(joined.row_weights, (0, missing))
+        return tuple(leaves), np.pad(rows.row_weights, (0, missing))
 
 
 def read(x: Any, network: Network, *, num_samples: int | None = None, weights: Any = None) -> Rows:
-    """Check x against the network, and draw the rows to measure: of arrays a random subset, of streams the first."""
-    if streams.is_stream(x):
-        return _read_stream(x, network, num_samples)
-    return _read_arrays(x, network, num_samples, weights)
+    """Check x against the network, and draw the rows to measure: a fixed random subset, where x can be read through.
+
+    Args:
+        x: As in `keras_sensitivity.measure`.
+        network: What the rows are for.
+        num_samples: Rows to measure; None: all.
+        weights: Of the rows of arrays, as ``sample_weight`` of `keras_sensitivity.measure`; None: all weigh 1.
+    """
+    if not streams.is_stream(x):
+        return _read_arrays(x, network, num_samples, weights)
+    if weights is not None:
+        errors.refuse_weights_beside_stream(type(x).__name__)
+    return _read_stream(x, network, num_samples)
 
 
 def _read_arrays(x: Any, network: Network, num_samples: int | None, weights: Any) -> Rows:
+    x = as_pandas(x)
     inputs = network.inputs(x)
-    columns, chunk = _chunk(x, weights, inputs)
-    dtypes = network.batch_types(inputs, chunk.leaves)
-    positions = _subset(len(chunk), num_samples)
-    if len(positions) < len(chunk):
-        chunk = chunk.part(positions)
-    _check_finite(inputs, columns, dtypes, chunk)
+    _refuse_targets(x, inputs)
+    columns, every = _chunk(x, weights, inputs)
+    dtypes = network.batch_types(inputs, every.leaves)
+    positions = subset(len(every), num_samples)
+    chunk = every
+    if len(positions) < len(every):
+        chunk = every.kept(positions)
+        if constant_columns(chunk):
+            others = OtherValues(chunk)
+            others.see(every)
+            _warn_of_others(others, chunk, inputs, columns, errors.warn_other_values)
+    check_finite(inputs, columns, dtypes, chunk)
+    if not chunk.row_weights.any():
+        errors.refuse_weightless()
     return Rows(inputs, columns, dtypes, chunk, lambda: iter([chunk]), len(chunk), positions)
 
 
@@ -170,13 +171,54 @@ def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
                 errors.refuse_changed(index, expected, shapes)
             if names != columns:
                 errors.refuse_changed_columns(index, columns, names)
-            _check_finite(inputs, columns, dtypes, chunk)
+            if num_samples is None:
+                check_finite(inputs, columns, dtypes, chunk)
             yield chunk
 
     if num_samples is None:
-        return Rows(inputs, columns, dtypes, first, _Rewound(chunks), None, None)
-    kept = _joined(list(_until(chunks(), num_samples))).part(slice(num_samples))
-    return Rows(inputs, columns, dtypes, kept, lambda: iter([kept]), len(kept), np.arange(len(kept)))
+        return Rows(inputs, columns, dtypes, first, _Rewound(chunks, inputs, columns), None, None)
+    if streams.is_endless(x) or not streams.can_be_read_again(x):
+        kept, positions = _first_rows(chunks(), num_samples)
+    else:
+        kept, positions, others = _drawn_rows(chunks(), num_samples)
+        _warn_of_others(others, kept, inputs, columns, errors.warn_other_values)
+    check_finite(inputs, columns, dtypes, kept)
+    return Rows(inputs, columns, dtypes, kept, lambda: iter([kept]), len(kept), positions)
+
+
+def _first_rows(chunks: Iterator[Chunk], num_samples: int) -> tuple[Chunk, Array]:
+    """The first rows of a stream that may have no end, and where they stand."""
+    read = joined(list(until(chunks, num_samples)))
+    if len(read) >= num_samples:
+        errors.warn_first_rows(num_samples)
+    kept = read.part(slice(num_samples))
+    return kept, np.arange(len(kept))
+
+
+def _drawn_rows(chunks: Iterator[Chunk], num_samples: int) -> tuple[Chunk, Array, OtherValues]:
+    """The subset of the rows of a stream that is read through, or as far as there is time, and where they stand."""
+    first = next(chunks)
+    reservoir, others, begun = Reservoir(num_samples), OtherValues(first), time.monotonic()
+    for chunk in itertools.chain([first], chunks):
+        if reservoir.num_seen >= num_samples and time.monotonic() - begun > READ_SECONDS:
+            errors.warn_unseen_rows(num_samples, reservoir.num_seen, READ_SECONDS)
+            break
+        others.see(chunk)
+        reservoir.add(chunk)
+    return *reservoir.taken(), others
+
+
+def _warn_of_others(
+    others: OtherValues,
+    some: Chunk,
+    inputs: Inputs,
+    columns: Sequence[list[str] | None],
+    warn: Callable[[dict[str, int], int], None],
+) -> None:
+    """Warn of columns that are constant in some of the rows, though not in all."""
+    found = others.beside(some, inputs, columns)
+    if found:
+        warn(found, len(some))
 
 
 class _Rewound:
@@ -184,10 +226,16 @@ class _Rewound:
 
     Args:
         open_chunks: Opens them from the first on.
+        inputs: What they are for.
+        columns: For each input the names of its columns.
     """
 
-    def __init__(self, open_chunks: Callable[[], Iterator[Chunk]]) -> None:
+    def __init__(
+        self, open_chunks: Callable[[], Iterator[Chunk]], inputs: Inputs, columns: Sequence[list[str] | None]
+    ) -> None:
         self._open = open_chunks
+        self._inputs = inputs
+        self._columns = columns
         self._seen: list[Chunk] = []
         self._begun: Iterator[Chunk] | None = None
 
@@ -195,30 +243,23 @@ class _Rewound:
         if self._begun is None:
             return self._open()
         seen, begun, self._seen, self._begun = self._seen, self._begun, [], None
-        return itertools.chain(seen, begun)
+        chunks = itertools.chain(seen, begun)
+        return self._watched(chunks, joined(seen)) if constant_columns(joined(seen)) else chunks
 
     def head(self, num_rows: int) -> Chunk:
         """The first rows, at least so many where there are."""
         if self._begun is None:
             self._begun = self._open()
-            self._seen = list(_until(self._begun, num_rows))
-        return _joined(self._seen)
+            self._seen = list(until(self._begun, num_rows))
+        return joined(self._seen)
 
-
-def _until(chunks: Iterator[Chunk], num_rows: int) -> Iterator[Chunk]:
-    """Chunks until they have so many rows."""
-    count = 0
-    for chunk in chunks:
-        yield chunk
-        count += len(chunk)
-        if count >= num_rows:
-            return
-
-
-def _joined(chunks: list[Chunk]) -> Chunk:
-    unweighted = all(chunk.weights is None for chunk in chunks)
-    weights = None if unweighted else np.concatenate([chunk.row_weights for chunk in chunks])
-    return Chunk(tuple(np.concatenate(leaves) for leaves in zip(*(c.leaves for c in chunks), strict=True)), weights)
+    def _watched(self, chunks: Iterator[Chunk], head: Chunk) -> Iterator[Chunk]:
+        """The same chunks; behind the last, warn of columns that are constant in the first rows only."""
+        others = OtherValues(head)
+        for chunk in chunks:
+            others.see(chunk)
+            yield chunk
+        _warn_of_others(others, head, self._inputs, self._columns, errors.warn_other_values_later)
 
 
 def _chunk(
@@ -235,12 +276,44 @@ def _chunk(
     count = len(leaves[0])
     if count == 0:
         errors.refuse_some_rows() if batch is None else errors.refuse_empty_batch(batch)
-    if weights is not None:
-        given = np.asarray(weights, dtype=float)
-        weights = given.reshape(count) if given.size == count else given
-        if weights.shape != (count,) or not np.isfinite(weights).all() or (weights < 0).any():
-            errors.refuse_sample_weights(given.shape, count)
-    return tuple(columns), Chunk(tuple(leaves), weights)
+    return tuple(columns), Chunk(tuple(leaves), _weights(weights, count, batch))
+
+
+def _weights(weights: Any, count: int, batch: int | None) -> Array | None:
+    """The weight of each row, shape (count,); they belong to the rows by their places, whatever index they have."""
+    if weights is None:
+        return None
+    try:
+        given = np.asarray(as_pandas(weights), dtype=float)
+    except (TypeError, ValueError):  # a dict of classes, words
+        errors.refuse_sample_weights(f"an object of type {type(weights).__name__}", count, batch)
+    if given.size != count or given.ndim not in (1, 2):
+        errors.refuse_sample_weights(f"weights of shape {given.shape}", count, batch)
+    bad = np.count_nonzero(~(np.isfinite(given) & (given >= 0)))
+    if bad:
+        errors.refuse_sample_weights(f"{bad:,} weights that are negative, NaN or infinite", count, batch)
+    return given.reshape(count)
+
+
+def _refuse_targets(x: Any, inputs: Inputs) -> None:
+    """Refuse x together with its targets, as a data set yields it, or `Model.evaluate` takes it apart."""
+    if not isinstance(x, (list, tuple)) or len(x) not in (2, 3):
+        return
+    parts = inputs.structure if isinstance(inputs.structure, list) else [inputs.structure]
+    if len(parts) == len(x) and not (isinstance(parts[0], int) and isinstance(x[0], (Mapping, list, tuple))):
+        return
+    if _holds_all_rows(x[0], inputs.leaves[0]):
+        errors.refuse_targets(type(x).__name__, len(x), len(inputs.leaves))
+
+
+def _holds_all_rows(x: Any, leaf: Leaf) -> bool:
+    """Whether x, a part of what was passed, is an input, or several; else it may be a row."""
+    if isinstance(x, (Mapping, list, tuple)):
+        return any(hasattr(part, "shape") for part in (x.values() if isinstance(x, Mapping) else x))
+    rank = len(getattr(x, "shape", ()))
+    if leaf.shape is None:
+        return rank >= 2
+    return rank == len(leaf.shape) or (rank == 1 and leaf.shape[1:] == (1,))
 
 
 def _in_shape(leaf: Leaf, array: Array, *, alone: bool) -> Array:
@@ -252,57 +325,10 @@ def _in_shape(leaf: Leaf, array: Array, *, alone: bool) -> Array:
     return array
 
 
-def _subset(count: int, num_samples: int | None) -> Array:
-    """Positions of a fixed random subset, in the order of the rows: the same at every look and in every run."""
-    if num_samples is None or num_samples >= count:
-        return np.arange(count)
-    # A generator of its own: the user's seeds are not touched.
-    return np.sort(np.random.default_rng(0).choice(count, size=num_samples, replace=False))
-
-
-def _check_finite(inputs: Inputs, columns: Sequence[list[str] | None], dtypes: Sequence[str], chunk: Chunk) -> None:
-    """Refuse NaN and infinity, a block of rows at a time."""
-    bad: dict[str, int] = {}
-    for leaf, names, kind, array in zip(inputs.leaves, columns, dtypes, chunk.leaves, strict=True):
-        if array.dtype.kind not in "fV":
-            continue
-        size = max(1, FINITE_BLOCK // max(1, math.prod(array.shape[1:])))
-        # What overflows in the type of a batch is infinite there; codes are looked at as they come.
-        cast = kind if kind.startswith("float") else array.dtype
-        wording = default_names(leaf.name, array.shape[-1:]) if array.ndim in (2, 3) else [leaf.name or "x"]
-        wording = names if names and len(names) == len(wording) else wording
-        counts = np.zeros(len(wording), dtype=int)
-        with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, len(array), size):
-                block = array[start : start + size].astype(cast, copy=False)
-                # A sum is much cheaper than a mask of everything; the mask is made only to word the error.
-                if not np.isfinite(np.sum(block, dtype=np.float64)):
-                    counts += (~np.isfinite(block.reshape(len(block), -1, len(counts)))).any(axis=1).sum(axis=0)
-        bad |= {name: int(count) for name, count in zip(wording, counts, strict=True) if count}
-    if bad:
-        errors.refuse_finite(bad)
-
-
-def default_names(source: str, row_shape: tuple[int, ...]) -> list[str]:
-    """Names of the columns of an input, and of the entries of an image.
-
-    >>> default_names("", (3,))
-    ['x0', 'x1', 'x2']
-    >>> default_names("price", (1,)), default_names("prices", (2,))
-    (['price'], ['prices/0', 'prices/1'])
-    >>> default_names("", (1, 2, 1))
-    ['0,0,0', '0,1,0']
-    """
-    if len(row_shape) > 1:
-        entries = itertools.product(*map(range, row_shape[-3:]))
-        names = [",".join(map(str, entry)) for entry in entries]
-    else:
-        names = [str(index) for index in range(math.prod(row_shape))]
-        if not source:
-            return [f"x{name}" for name in names]
-    if not source:
-        return names
-    return [source] if len(names) == 1 else [f"{source}/{name}" for name in names]
+def _frame(leaf: Any, names: list[str]) -> pd.DataFrame:
+    if isinstance(leaf, SparseRows):
+        return leaf.frame(names)
+    return pd.DataFrame(leaf, columns=names)
 
 
 def _numpy_type(kind: str) -> Any:
