@@ -35,9 +35,13 @@ class Definition:
             paper, which assumes standardised inputs. An array of shape (num_features,) sets the factors by hand, one
             for each column of x.
         mode: What the axes are. "auto": an input of shape (num_samples, num_steps, num_features) has a time axis; the
-            model is many-to-many if an output has three axes or more and its second is as long, else many-to-one.
-            "static": there is no time axis, each step of each column is a feature. "many-to-one" and "many-to-many" set
-            it by hand; they take an input of shape (num_samples, num_steps) for one feature over time.
+            model is many-to-many if an output has three axes or more and its second is that of the input's steps, which
+            is read from how the model is made, not from its length; else each number that it returns is a unit.
+            "static": there is no time axis, each step of each column is a feature. The others set it by hand.
+            "many-to-one": where the output has the input's steps, its newest alone. "many-to-many": the output has
+            them. "all-steps": every step of the output is a unit, as in a forecast of several steps; lags count back
+            from the newest step of the input. They take an input of shape (num_samples, num_steps) for one feature
+            over time. `Importance.mode` says what "auto" was taken for.
         change: What a feature is changed by. "derivative": infinitesimally, as in the paper. "swap": really, to the
             value that it has in another row, which costs a forward pass a feature and needs no labels; of sequences all
             lags at once, of images groups of entries only, crossed features never. "auto" swaps columns of a table that
@@ -62,7 +66,7 @@ class Definition:
     logits: bool = False
     lags: Literal["all", "current"] = "all"
     scale: Any = "path"
-    mode: Literal["auto", "static", "many-to-one", "many-to-many"] = "auto"
+    mode: Literal["auto", "static", "many-to-one", "many-to-many", "all-steps"] = "auto"
     change: Literal["auto", "derivative", "swap"] = "auto"
 
     def __post_init__(self) -> None:
@@ -70,7 +74,7 @@ class Definition:
         errors.check_one_of("logits", self.logits, (False, True))
         errors.check_one_of("lags", self.lags, ("all", "current"))
         errors.check_scale_argument(self.scale)
-        errors.check_one_of("mode", self.mode, ("auto", "static", "many-to-one", "many-to-many"))
+        errors.check_one_of("mode", self.mode, ("auto", "static", "many-to-one", "many-to-many", "all-steps"))
         errors.check_one_of("change", self.change, ("auto", "derivative", "swap"))
         if isinstance(self.output, np.integer):
             object.__setattr__(self, "output", int(self.output))

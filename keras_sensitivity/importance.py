@@ -73,8 +73,8 @@ class Importance:
 
     Without a time axis there is one k. ``Definition(lags="current")`` takes ``q[f] = r[0, f]``, the newest step only.
     In many-to-many models q[f] is the mean over the steps l of the r of the derivative of output step l with respect
-    to the same input step l, whatever ``lags`` says; gamma is as above. If nothing moves the output, all importances
-    are 0.
+    to the same input step l, whatever ``lags`` says; gamma is as above. Of forecasts of several steps (``mode`` is
+    "all-steps") each step is a unit u. If nothing moves the output, all importances are 0.
 
     Source: sections 2.3 (lambda) and 2.5 (gamma) of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based
     Neural Networks Explanations*, arXiv 1812.01029, for r with a scale s. How the path is estimated, see
@@ -84,6 +84,7 @@ class Importance:
 
     Attributes:
         definition: The `Definition` it was measured with.
+        mode: What its ``mode`` was taken for: "static", "many-to-one", "many-to-many" or "all-steps".
 
     Example:
 
@@ -106,6 +107,7 @@ class Importance:
         num_lags: int | None,
         units: tuple[str, ...],
         definition: Definition,
+        mode: str = "static",
         swapped: tuple[int, ...] = (),
     ) -> None:
         self._look = look
@@ -114,6 +116,7 @@ class Importance:
         self._num_lags = num_lags
         self._units = units
         self._swapped = swapped
+        self.mode = mode
         self.definition = definition
 
     @property
@@ -406,6 +409,7 @@ class Importance:
             "image_shape": self._image_shape,
             "num_lags": self._num_lags,
             "units": self._units,
+            "mode": self.mode,
             "swapped": self._swapped,
         }
         with open(path, "wb") as file:  # an open file, because np.savez would append a suffix to a path
@@ -435,6 +439,7 @@ class Importance:
                 image_shape=described["image_shape"] and tuple(described["image_shape"]),
                 num_lags=described["num_lags"],
                 units=tuple(described["units"]),
+                mode=str(described["mode"]),
                 definition=Definition(**described["definition"]),
                 swapped=tuple(described["swapped"]),
             )
@@ -487,6 +492,7 @@ class Importance:
         return {
             "features": self._features,
             "units": self._units,
+            "mode": self.mode,
             "num_lags": self._num_lags,
             "image_shape": self._image_shape,
             "definition": self.definition,

@@ -15,7 +15,7 @@ __all__ = ["FORMAT", "Look"]
 Array = np.ndarray[Any, Any]
 
 # Of what `arrays` returns. A new name needs no new number; a name that changes its meaning does.
-FORMAT = 2
+FORMAT = 3
 
 
 class Look(Mapping[str, Any]):

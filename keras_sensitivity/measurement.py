@@ -150,6 +150,7 @@ class Measurement:
             image_shape=image_shape(plan.blocks),
             num_lags=plan.traced.num_lags,
             units=plan.traced.units,
+            mode=plan.traced.mode,
             definition=self._definition,
             swapped=self.swapped,
         )
@@ -251,10 +252,7 @@ class Measurement:
         traced = self._plan.traced
         if self._is_wide and any(len(part.shape) < 3 for part in traced.parts):  # images were never scaled otherwise
             self._warn_once(errors.warn_too_wide, traced.num_derivatives, MOST_DERIVATIVES)
-        if traced.left_out:
-            self._warn_once(errors.warn_left_out, traced.left_out)
-        if traced.mixes_rows:
-            self._warn_once(errors.warn_mixes_rows)
+        self._warn_of_network()
         if importance.num_noise_values < DIFFERENT_SHARE * importance.num_samples:
             self._warn_once(errors.warn_alike_to_probes, importance.num_noise_values, importance.num_samples)
         flat = importance.flat_part
@@ -269,6 +267,16 @@ class Measurement:
                 self._warn_once(errors.warn_constant)
             else:
                 self._warn_once(errors.warn_ignores_newest_step)
+
+    def _warn_of_network(self) -> None:
+        """Warn of how the network was read."""
+        traced = self._plan.traced
+        if traced.left_out:
+            self._warn_once(errors.warn_left_out, traced.left_out)
+        if traced.is_guess:
+            self._warn_once(errors.warn_guessed_steps, traced.num_lags)
+        if traced.mixes_rows:
+            self._warn_once(errors.warn_mixes_rows)
 
     def _warn_once(self, warning: Callable[..., None], *arguments: Any) -> None:
         if warning.__name__ not in self._warned:

@@ -266,6 +266,8 @@ def _warn_of_rows(plan: Plan[Derivatives], explanation: Explanation) -> None:
     """Warn of what makes the shares mean something else than they seem to."""
     if plan.traced.left_out:
         errors.warn_left_out(plan.traced.left_out)
+    if plan.traced.is_guess:
+        errors.warn_guessed_steps(plan.traced.num_lags)
     if plan.traced.mixes_rows:
         errors.warn_mixes_rows()
     empty = np.flatnonzero(~explanation.features.any(axis=1).to_numpy())

@@ -167,6 +167,116 @@ def test_an_output_of_one_number_a_step_is_many_units_unless_told():
     compare(steps, oracle.sequence_importances(oracle.differences(exact, x)[:, :, None], x, same_step=True))
 
 
+def forecast(horizon, width, *layers):
+    """A forecast of some steps, (n, horizon, width), of a window of 4."""
+    return keras.Sequential(
+        [keras.Input((4, 3)), *layers, keras.layers.Dense(horizon * width), keras.layers.Reshape((horizon, width))]
+    )
+
+
+def decoder(horizon, width):
+    layers = keras.layers
+    rnns = layers.GRU(2), layers.RepeatVector(horizon), layers.GRU(2, return_sequences=True)
+    return keras.Sequential([keras.Input((4, 3)), *rnns, layers.Dense(width)])
+
+
+class Forecaster(keras.Model):
+    def __init__(self, horizon, width):
+        super().__init__()
+        self.shape_of_steps = horizon, width
+        self.hidden, self.out = keras.layers.SimpleRNN(2), keras.layers.Dense(horizon * width)
+
+    def call(self, x):
+        return keras.ops.reshape(self.out(self.hidden(x)), (-1, *self.shape_of_steps))
+
+
+def forecaster(horizon, width):
+    model = Forecaster(horizon, width)
+    model(np.zeros((1, 4, 3)))
+    return model
+
+
+FORECASTS = {
+    "flat": lambda *shape: forecast(*shape, keras.layers.Flatten()),
+    "last state": lambda *shape: forecast(*shape, keras.layers.LSTM(2)),
+    "decoder": decoder,
+    "subclassed": forecaster,
+}
+
+
+@pytest.mark.parametrize(("name", "horizon"), [("flat", 3), *((name, 4) for name in FORECASTS), ("flat", 5)])
+def test_a_forecast_as_long_as_the_window_is_measured_like_any_other(name, horizon):
+    x, _ = sequences.rows()
+    width = 1 + (horizon == 4)
+    model = sequences.build(lambda: FORECASTS[name](horizon, width))
+    exact = sequences.build(lambda: FORECASTS[name](horizon, width), policy="float64", like=model)
+    g = oracle.differences(exact, x).reshape(len(x), horizon * width, 4, 3)
+    found = measure(model, x)
+    assert found.mode == "all-steps"
+    compare(found, oracle.sequence_importances(g, x))
+    units = [f"{step}/{unit}" if width > 1 else str(step) for step in range(horizon) for unit in range(width)]
+    assert list(found.by_output.index) == units
+    last = oracle.sequence_importances(g[:, -1:], x)[0]
+    np.testing.assert_allclose(found.by_output.iloc[-1], last, rtol=1e-4)
+    alone = measure(model, x, definition=ks.Definition(scale="std", output=horizon * width - 1))
+    np.testing.assert_allclose(alone.features, last, rtol=1e-4)
+
+
+def test_every_step_of_a_many_to_many_model_as_a_unit(capsys):
+    """The first output step does not reach the newest input step, whose lag is 0 all the same."""
+    x, _ = sequences.rows()
+    model = sequences.build(lambda: sequences.recurrent("GRU", many=True))
+    exact = sequences.build(lambda: sequences.recurrent("GRU", many=True), policy="float64", like=model)
+    g = oracle.differences(exact, x)[:, :, 0]
+    asked = measure(model, x, definition=ks.Definition(scale="std", mode="all-steps"), verbose=1)
+    compare(asked, oracle.sequence_importances(g, x))
+    assert "3 features x 4 lags (all-steps), 4 output unit(s)" in capsys.readouterr().out
+    explained = ks.explain(model, x[:2], background=x, definition=ks.Definition(mode="all-steps"), jit_compile=False)
+    np.testing.assert_allclose(explained.gradients, g[:2], rtol=1e-3, atol=1e-6)
+
+
+def test_a_forecast_with_the_steps_of_what_is_known_of_the_future():
+    """A decoder goes along the calendar of the days to come, as many as the window: the same step is one of these."""
+    past, future = keras.Input((4, 2), name="past"), keras.Input((4, 3), name="future")
+    state = keras.layers.GRU(3)(past)
+    steps = keras.layers.GRU(3, return_sequences=True)(future, initial_state=state)
+    model = keras.Model({"past": past, "future": future}, keras.layers.Dense(1)(steps))
+    rng = np.random.default_rng(0)
+    x = {name: rng.normal(size=(20, 4, width)).astype("float32") for name, width in (("past", 2), ("future", 3))}
+    found = measure(model, x, definition=ks.Definition(scale=np.ones(5)))
+    with tf.GradientTape(persistent=True) as tape:
+        inputs = {name: tf.constant(values) for name, values in x.items()}
+        tape.watch(inputs)
+        y = model(inputs)[..., 0]
+    g = {name: tape.batch_jacobian(y, inputs[name]).numpy().astype("float64") for name in x}
+    same_step = np.sqrt(np.mean(np.einsum("nllj->nlj", g["future"]) ** 2, axis=0)).mean(axis=0)
+    newest = np.sqrt(np.mean(g["past"][:, -1] ** 2, axis=0)).mean(axis=0)
+    np.testing.assert_allclose(found.table["rms"], [*same_step, *newest], rtol=1e-4)
+
+
+@tf.custom_gradient
+def outside(x):
+    """A function that no graph shows."""
+    y = tf.ensure_shape(tf.numpy_function(np.tanh, [x], tf.float32), x.shape)
+    return y, lambda dy: dy * (1 - y**2)
+
+
+class Outside(keras.Model):
+    def call(self, x):
+        return outside(x)[..., :1]
+
+
+def test_what_cannot_be_read_is_said():
+    model, (x, _) = Outside(), sequences.rows()
+    model(x)
+    words = r"The output has 4 steps, as many as the input, .*mode='all-steps'"
+    with pytest.warns(UserWarning, match=words):
+        assert measure(model, x).mode == "many-to-many"
+    with pytest.warns(UserWarning, match=words):
+        ks.explain(model, x, jit_compile=False)
+    assert measure(model, x, definition=ks.Definition(mode="all-steps")).mode == "all-steps"
+
+
 def test_a_mode_that_overrides_the_model():
     x, _ = sequences.rows()
     model = sequences.build(lambda: sequences.recurrent("GRU", many=True))

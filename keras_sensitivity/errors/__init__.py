@@ -61,6 +61,7 @@ from keras_sensitivity.errors.model import (
     refuse_steps_of_heads,
     refuse_unbuilt_layers,
     refuse_unit,
+    warn_guessed_steps,
     warn_left_out,
     warn_mixes_rows,
 )
@@ -223,6 +224,7 @@ __all__ = [
     "warn_differences",
     "warn_first_rows",
     "warn_flat_rows",
+    "warn_guessed_steps",
     "warn_ignores_everything",
     "warn_ignores_newest_step",
     "warn_left_out",

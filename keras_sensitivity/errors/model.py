@@ -88,6 +88,15 @@ def refuse_steps_of_heads(shapes: Sequence[Sequence[int | None]], num_steps: int
     )
 
 
+def warn_guessed_steps(num_steps: int | None) -> None:
+    """Warn that an output may or may not have the steps of the input."""
+    warn(
+        f"The output has {num_steps} steps, as many as the input, and is measured as many-to-many; whether its steps "
+        "are those of the input cannot be read from the model. Definition(mode='many-to-many') says that they are; if "
+        "they are others, as in a forecast, pass Definition(mode='all-steps')."
+    )
+
+
 def refuse_heads(faults: Mapping[str, str]) -> NoReturn:
     """Say that outputs have no derivatives of single rows; ``faults`` says of each what it is."""
     fail(

@@ -154,7 +154,8 @@ class Pass(abc.ABC, Generic[R]):
     Attributes:
         units: Names of the output units, shape (num_units,).
         parts: What is differentiated with respect to, in the order of the entries.
-        mode: "static", "many-to-one" or "many-to-many".
+        mode: "static", "many-to-one", "many-to-many" or "all-steps".
+        is_guess: Whether it cannot be known if the steps of the output are those of the input, and the mode is a guess.
         num_probes: How many entries of noise are measured beside the parts.
         is_activated: Whether what is differentiated is a softmax or sigmoid, which saturates.
         left_out: The outputs that have no derivatives, by name, and why.
@@ -165,6 +166,7 @@ class Pass(abc.ABC, Generic[R]):
     units: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
     mode: str = "static"
+    is_guess: bool = False
     num_probes: int = 0
     is_activated: bool = False
     left_out: Mapping[str, str] = types.MappingProxyType({})

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from keras_sensitivity import errors
-from keras_sensitivity.networks.network import Part
 
-__all__ = ["Lags", "keeps_steps", "mode_of", "units_of"]
+__all__ = ["Lags", "Reading", "units_of"]
 
 
 class Lags(NamedTuple):
@@ -64,39 +64,95 @@ class Lags(NamedTuple):
         return entries[:, -1] if self.steps is None else tf.gather(entries, self.steps[:, 0], axis=1, batch_dims=1)
 
 
-def mode_of(asked: str, read: Sequence[tuple[Part, Lags]], shapes: list[tuple[int, ...]]) -> tuple[str, Lags | None]:
-    """The mode of a model with heads of these shapes, and the time axis that the heads have, or else the first."""
-    sequences = [lags for part, lags in read if part.num_lags is not None]
-    if not sequences:
-        return "static", None
-    kept = [lags for lags in sequences if any(keeps_steps(shape, lags.num_lags) for shape in shapes)]
-    if asked == "auto":
-        asked = "many-to-many" if kept else "many-to-one"
-    steps = (kept or sequences)[0]
-    if asked == "many-to-many" and not all(len(shape) >= 2 and shape[1] == steps.num_lags for shape in shapes):
-        errors.refuse_steps_of_heads(shapes, steps.num_lags)
-    return asked, steps
+class Reading(NamedTuple):
+    """How the steps of the heads are read.
 
+    Attributes:
+        mode: "static", "many-to-one", "many-to-many" or "all-steps".
+        steps: The lags of the time axis that heads have, or else of the first input that has one; None without one.
+        heads: Those of which only the newest step is asked for.
+        sources: The positions of the tensors that have the steps of the heads.
+        is_guess: Whether it cannot be known if the steps of the heads are those of the input.
+    """
 
-def keeps_steps(shape: Sequence[int], num_lags: int) -> bool:
-    """Whether a head of this shape has the time steps of the input as its second axis."""
-    return len(shape) >= 3 and shape[1] == num_lags
+    mode: str
+    steps: Lags | None
+    heads: frozenset[str]
+    sources: frozenset[int]
+    is_guess: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        asked: str,
+        lags: Mapping[int, Lags],
+        heads: Mapping[str, tf.Tensor],
+        has_steps: Callable[[tf.Tensor, int], bool | None],
+    ) -> Reading:
+        """The reading that was asked for, or as the model is made.
+
+        Args:
+            asked: As in a `Definition`.
+            lags: Of each tensor, by its position, that has a time axis.
+            heads: The outputs by name.
+            has_steps: Whether the second axis of a head stands for the time steps of the tensor at a position; None if
+                that cannot be known.
+        """
+        if not lags:
+            return cls("static", None, frozenset(), frozenset())
+        first = next(iter(lags.values()))
+        if asked == "many-to-many":
+            return cls._by_length(lags, heads)
+        kept: dict[tuple[str, int], bool | None] = {}
+        for (name, head), (position, each) in itertools.product(heads.items(), lags.items()):
+            if asked != "all-steps" and len(head.shape) >= 3 and head.shape[1] == each.num_lags:
+                kept[name, position] = has_steps(head, position)
+        stepped = [pair for pair, has in kept.items() if has is not False]
+        steps = lags[stepped[0][1]] if stepped else first
+        stepped = [(name, position) for name, position in stepped if lags[position].num_lags == steps.num_lags]
+        named, positions = frozenset(name for name, _ in stepped), frozenset(position for _, position in stepped)
+        if asked == "auto" and stepped:
+            if len(named) < len(heads):
+                errors.refuse_steps_of_heads([tuple(head.shape) for head in heads.values()], steps.num_lags)
+            return cls("many-to-many", steps, named, positions, not any(kept.values()))
+        if asked == "auto":
+            asked = "all-steps" if any(len(head.shape) >= 3 for head in heads.values()) else "many-to-one"
+        return cls(asked, steps, named, positions)
+
+    @classmethod
+    def _by_length(cls, lags: Mapping[int, Lags], heads: Mapping[str, tf.Tensor]) -> Reading:
+        """Many-to-many, because that was asked for, with the first input whose steps are as many as the heads'."""
+        shapes = [tuple(head.shape) for head in heads.values()]
+        lengths = {shape[1] if len(shape) >= 2 else None for shape in shapes}
+        steps = next((each for each in lags.values() if lengths == {each.num_lags}), None)
+        if steps is None:
+            errors.refuse_steps_of_heads(shapes, next(iter(lags.values())).num_lags)
+        sources = frozenset(position for position, each in lags.items() if each.num_lags == steps.num_lags)
+        return cls("many-to-many", steps, frozenset(heads), sources)
+
+    def newest(self, name: str, head: tf.Tensor) -> tf.Tensor:
+        """A head at the newest step of each row, if it has steps."""
+        return self.steps.newest(head) if self.steps is not None and name in self.heads else head
 
 
 def units_of(
-    heads: dict[str, tf.Tensor], output: int | str | None, num_steps: int | None = None
+    heads: dict[str, tf.Tensor], output: int | str | None, *, keeps_steps: bool = False, mode: str = ""
 ) -> tuple[tuple[str, ...], tf.Tensor]:
     """Names of the measured units, and one tensor of shape (batch_size, num_units).
 
-    With ``num_steps`` the second axis of the heads is that of the steps: (batch_size, num_steps, num_units).
+    With ``keeps_steps`` the second axis of the heads is that of the steps: (batch_size, num_steps, num_units). In the
+    mode "all-steps" a unit is named by its step, and by its place there if there are several: "5", "5/1".
     """
     names: list[str] = []
     tables = []
     for head, tensor in heads.items():
-        kept = tensor.shape[:1] if num_steps is None else tensor.shape[:2]
-        width = math.prod(tensor.shape[len(kept) :])
+        kept = tensor.shape[:2] if keeps_steps else tensor.shape[:1]
+        shape = tensor.shape[len(kept) :]
+        width = math.prod(shape)
+        inner = math.prod(shape[1:]) if mode == "all-steps" else 1
         prefix = "" if len(heads) == 1 else head if width == 1 else f"{head}/"
-        names += [prefix] if prefix == head else [f"{prefix}{unit}" for unit in range(width)]
+        units = [f"{unit}" if inner == 1 else f"{unit // inner}/{unit % inner}" for unit in range(width)]
+        names += [prefix] if prefix == head else [prefix + unit for unit in units]
         tables.append(tf.reshape(tensor, (*kept, width)))
     target = tf.concat(tables, axis=-1) if len(tables) > 1 else tables[0]
     if not isinstance(output, int):

@@ -115,7 +115,8 @@ class KerasPass(Pass[R]):
         rows = tf.tile(rows, [x[0].shape[0] // rows.shape[0]])
         scale = Scale(rows, target_scale)
         forward = Forward.of(self._whole_model(), x, self._question, scale, **self._how)
-        self.units, self.mode, self.left_out = forward.units, forward.mode, forward.run.left_out
+        self.units, self.left_out = forward.units, forward.run.left_out
+        self.mode, self.is_guess = forward.reading.mode, forward.reading.is_guess
         self.is_activated = forward.run.is_activated
         self.parts = tuple(part for part in forward.parts if not part.is_noise)
         self.num_probes = sum(part.num_entries for part in forward.parts if part.is_noise)

@@ -27,9 +27,7 @@ def same_step(
     a step for all others. Inputs with no time axis, or another one, have no such step: theirs are derivatives of the
     newest output step.
     """
-    assert forward.steps is not None
-    num_steps = forward.steps.num_lags
-    sequences = [index for index, part in enumerate(forward.parts) if part.num_lags == num_steps]
+    sequences = [index for index, found in enumerate(forward.used) if found in forward.reading.sources]
     one_pass = _one_pass(model, forward, sequences, scale=scale, question=question, how=how)
     diagonal = one_pass or _exact(forward, sequences, scale, question)
 
@@ -53,13 +51,13 @@ def _one_pass(
     how: dict[str, Any],
 ) -> OfUnit | None:
     """The derivative of the sum over valid steps: the diagonal, where no step leads to another; else None."""
-    steps = forward.steps
+    steps = forward.reading.steps
     assert steps is not None
     if not keeps_steps_apart(model):
         return None
     with tf.GradientTape(persistent=True) as tape:
         stopped = run(model, forward.x, tape, question=question, stopping=True, **how)
-        apart = units_of(stopped.heads, question.definition.output, steps.num_lags)[1]
+        apart = units_of(stopped.heads, question.definition.output, keeps_steps=True)[1]
     # A cuDNN kernel would not run the cells, and so would not stop their states.
     if stopped.stopped != recurrent_paths(model):
         return None
@@ -77,11 +75,11 @@ def _one_pass(
 
 def _exact(forward: Forward, sequences: Sequence[int], scale: Scale, question: Question) -> OfUnit:
     """One backward pass a step, of which that step's derivatives are kept."""
-    assert forward.steps is not None
-    count = forward.steps.num_lags
+    assert forward.reading.steps is not None
+    count = forward.reading.steps.num_lags
     tensors = [forward.tensors[index] for index in sequences]
     with forward.tape:
-        target = units_of(forward.run.heads, question.definition.output, count)[1]
+        target = units_of(forward.run.heads, question.definition.output, keeps_steps=True)[1]
     rows = tf.cast(scale.rows, target.dtype)[:, None, None]
 
     def derivatives(unit: Any) -> list[tf.Tensor]:

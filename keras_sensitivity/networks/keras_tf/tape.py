@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from keras_sensitivity import errors
-from keras_sensitivity.networks.keras_tf.axes import Lags, keeps_steps, mode_of, units_of
+from keras_sensitivity.networks.keras_tf.axes import Lags, Reading, units_of
 from keras_sensitivity.networks.keras_tf.borrowing import borrowed
 from keras_sensitivity.networks.keras_tf.codes import Call, Codes, Found
 from keras_sensitivity.networks.keras_tf.heads import Heads, logits_of
@@ -26,6 +26,7 @@ from keras_sensitivity.networks.keras_tf.masks import record_masks
 from keras_sensitivity.networks.keras_tf.noise import Noise
 from keras_sensitivity.networks.keras_tf.parts import read
 from keras_sensitivity.networks.keras_tf.steps import stop_states
+from keras_sensitivity.networks.keras_tf.timelines import has_steps_of
 from keras_sensitivity.networks.network import Part, Question
 
 __all__ = ["Forward", "Run", "Scale", "gradients", "run", "wide"]
@@ -129,8 +130,7 @@ class Forward(NamedTuple):
         used: Which of the tensors that were found the outputs depend on.
         parts: How the axes of each of these are read.
         lags: Where each lag of each is in each row.
-        mode: "static", "many-to-one" or "many-to-many".
-        steps: The lags of the time axis that heads have; None without one.
+        reading: How the steps of the heads are read.
         units: Names of the output units.
         target: The heads at their newest step, shape (batch_size, num_units).
         first: The derivatives of the first unit, by which it was found what is used.
@@ -142,8 +142,7 @@ class Forward(NamedTuple):
     used: list[int]
     parts: tuple[Part, ...]
     lags: list[Lags]
-    mode: str
-    steps: Lags | None
+    reading: Reading
     units: tuple[str, ...]
     target: tf.Tensor
     first: list[tf.Tensor]
@@ -156,16 +155,20 @@ class Forward(NamedTuple):
         with tf.GradientTape(persistent=True) as tape:
             found = run(model, x, tape, question=question, **how)
             every = [read(each, x, found.masks, definition.mode) for each in found.found]
-            shapes = [tuple(head.shape) for head in found.heads.values()]
-            mode, steps = mode_of(definition.mode, every, shapes)
-            newest = {name: _newest(head, steps, mode) for name, head in found.heads.items()}
-            units, target = units_of(newest, definition.output)
+            sequences = {index: lags for index, (part, lags) in enumerate(every) if part.num_lags is not None}
+
+            def has_steps(head: tf.Tensor, index: int) -> bool | None:
+                return has_steps_of(head, found.found[index].tensor)
+
+            reading = Reading.of(definition.mode, sequences, found.heads, has_steps)
+            newest = {name: reading.newest(name, head) for name, head in found.heads.items()}
+            units, target = units_of(newest, definition.output, mode=reading.mode)
         first = gradients(tape, target, [each.tensor for each in found.found], _direction(target, 0, scale), scale)
         used = [index for index, gradient in enumerate(first) if gradient is not None]
         _refuse_lost(used, found, question)
         parts, lags = tuple(every[index][0] for index in used), [every[index][1] for index in used]
         found = found._replace(agreements=found.agreements | agreements)
-        return cls(x, tape, found, used, parts, lags, mode, steps, units, target, [first[index] for index in used])
+        return cls(x, tape, found, used, parts, lags, reading, units, target, [first[index] for index in used])
 
     @property
     def tensors(self) -> list[tf.Tensor]:
@@ -233,13 +236,6 @@ def _direction(target: tf.Tensor, unit: Any, scale: Scale) -> tf.Tensor:
     """1 at a unit of every row that sends its derivatives back, else 0."""
     rows = tf.cast(scale.rows, target.dtype)[:, None]
     return rows * tf.one_hot(unit, target.shape[1], dtype=target.dtype)
-
-
-def _newest(head: tf.Tensor, steps: Lags | None, mode: str) -> tf.Tensor:
-    """A head at the newest step of each row."""
-    if steps is None or not (mode == "many-to-many" or keeps_steps(head.shape, steps.num_lags)):
-        return head
-    return steps.newest(head)
 
 
 def wide(kind: Any) -> Any:
