@@ -229,3 +229,23 @@ def test_where_it_cannot_be_known():
         return self.out(tf.reshape(y, (x.shape[0], STEPS, 1)))
 
     assert answer(subclassed(outside, out=L.Dense(1))()) is None
+
+
+def test_the_kernel_of_a_gpu():
+    """Which runs nowhere else, but has a graph everywhere."""
+
+    def traced(x):
+        state, sizes = tf.zeros((1, x.shape[0], 3)), tf.fill([x.shape[0]], STEPS)
+        by_step, last, *_ = tf.raw_ops.CudnnRNNV3(
+            input=tf.transpose(x, (1, 0, 2)),
+            input_h=state,
+            input_c=state,
+            params=tf.zeros(100),
+            sequence_lengths=sizes,
+        )
+        forecast = tf.reshape(tf.tile(last[0], (1, 2)), (-1, STEPS, 1))
+        found.extend(has_steps_of(head, x) for head in (tf.transpose(by_step, (1, 0, 2)), forecast))
+
+    found = []
+    tf.function(traced, autograph=False).get_concrete_function(tf.TensorSpec((3, STEPS, COLUMNS), "float32"))
+    assert found == [True, False]

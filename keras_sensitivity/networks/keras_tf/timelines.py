@@ -53,8 +53,8 @@ def _trails(graph: Any, trails: dict[str, Trail]) -> dict[str, Trail]:
 
 def _ruled(operation: tf.Operation, given: Given) -> Sequence[Trail | None]:
     """What the rule for an operation says; nothing where shapes are not known."""
-    if operation.type in OF_FUNCTIONS_AND_LISTS:
-        return OF_FUNCTIONS_AND_LISTS[operation.type](operation, given)
+    if operation.type in MORE_RULES:
+        return MORE_RULES[operation.type](operation, given)
     shapes = [tensor.shape for tensor in (*operation.inputs, *operation.outputs)]
     if not all(shape.is_fully_defined() for shape in shapes):
         return lost(operation, given)
@@ -87,6 +87,15 @@ def _loop(operation: tf.Operation, given: Given) -> list[Trail | None]:
     after = _called(operation, "body", given)
     kept = [before if trail is None else trail for trail, before in zip(after, given, strict=True)]
     return [None if trail is None else trail._replace(moving=None) for trail in kept]
+
+
+def _kernel(operation: tf.Operation, given: Given) -> list[Trail | None]:
+    """Of recurrent layers on a GPU: what they return has the steps, their states have none."""
+    data, (steps, *others) = given[0], operation.outputs
+    every: list[Trail | None] = [blank(operation, given, output) for output in range(1 + len(others))]
+    if data is not None and steps.shape.is_fully_defined():
+        every[0] = data.with_axes([*data.axes[:2], axis_of(steps.shape[2])])
+    return every
 
 
 # --- lists of tensors, whose only axis is that of the list ------------------------------------------------------------
@@ -135,7 +144,8 @@ def _handed_on(operation: tf.Operation, given: Given) -> list[Trail | None]:
     return given
 
 
-OF_FUNCTIONS_AND_LISTS: dict[str, Rule] = {
+MORE_RULES: dict[str, Rule] = {
+    "CudnnRNNV3": _kernel,
     "Identity": _handed_on,
     "IdentityN": _handed_on,
     "If": _branches,
