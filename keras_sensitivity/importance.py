@@ -348,6 +348,57 @@ class Importance:
         names = self._names[list(self._swapped)]
         return pd.DataFrame({"variance": variance, "standard_error": error}, index=names)
 
+    def effect(self, feature: int | str, *, unit: int | str | None = None, lag: int | None = None) -> pd.DataFrame:
+        """How far the output moves along the values of one feature: its path F (see above), a row a bin of values.
+
+        The path adds up how far the output moves, whether up or down, since it is made of squared derivatives: it never
+        falls, is steep where the network is sensitive to the feature, and flat where it is not. Its standard deviation
+        over the rows is the size q of the feature. In which direction the output moves on average says the sign of
+        ``mean`` in `table`.
+
+        Args:
+            feature: Its name or index; a single column whose derivative was taken along its path.
+            unit: One output unit alone, by its name or index; None: all together.
+            lag: The time lag; None: the one at which the feature counts most.
+
+        Returns:
+            One row a bin, in the order of the values, shape (num_bins, 4), with a time axis (num_bins, 5). Its columns:
+
+            - ``value``: the mean value of the feature in the bin, in its own unit.
+            - ``effect``: F there, less its mean over the rows, in output: up to the bin the output has moved that much
+              further than on average.
+            - ``slope``: sqrt(h), the root mean square of the derivative there, in output per unit of the feature.
+            - ``rows``: percent of the rows that are in the bin.
+            - ``lag``: only with a time axis.
+
+        Raises:
+            ValueError: If there is no such feature, unit or lag, or if the feature has no path.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Lambda(keras.ops.square)])
+        >>> x = np.linspace(-1, 3, 4001)[:, None]
+        >>> curve = ks.measure(model, x, feature_names=["age"]).effect("age")
+        >>> bool(np.allclose(curve["slope"], 2 * curve["value"].abs(), atol=0.02))  # of the square
+        True
+        """
+        position = errors.check_member("feature", feature, self._features.names)
+        only = None if unit is None else errors.check_member("unit", unit, self._units)
+        errors.check_path(
+            self._features.names[position],
+            num_entries=int((self._features.of_entry == position).sum()),
+            is_swapped=bool(self._is_swapped[position]),
+            has_bins=self._sizes.has_path,
+            scale=self.definition.scale,
+        )
+        if lag is None:
+            lag = int(self._sizes.by_lag[:, position].argmax())
+        lag = errors.check_member("lag", lag, [str(each) for each in range(self._num_lags or 1)])
+        curve = pd.DataFrame(self._sizes.curve(position, only, lag))
+        return curve if self._num_lags is None else curve.assign(lag=lag)
+
     def top(self, coverage: float = 90) -> list[str]:
         """The fewest features whose importances sum to ``coverage`` percent, the most important first.
 
@@ -386,6 +437,23 @@ class Importance:
 
         draw = plots.ranking if self.map is None else plots.image_map
         return draw(self, ax=ax, **options)
+
+    def plot_effect(self, feature: int | str, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw `keras_sensitivity.plots.effect`: how far the output moves along the values of one feature.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> x = np.random.default_rng(0).normal(size=(500, 2))
+        >>> ax = ks.measure(model, x, feature_names=["age", "debt"]).plot_effect("age")
+        >>> ax.get_xlabel()
+        'age'
+        """
+        from keras_sensitivity import plots
+
+        return plots.effect(self, feature, ax=ax, **options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to one file, a NumPy archive without pickles.

@@ -27,10 +27,12 @@ from keras_sensitivity.moments import Means, Moments
 
 __all__ = [
     "Estimates",
+    "Path",
     "averages",
     "lag_weights",
     "noise_band",
     "numerators",
+    "path",
     "path_squares",
     "percent",
     "quotient",
@@ -99,6 +101,37 @@ def scatter_along_path(spread: Moments, squares: Means) -> Array:
 
 def _path_moments(spread: Moments, squares: Means) -> tuple[Array, Array]:
     """The second and fourth central moment of F."""
+    along = path(spread, squares)
+    between, within = along.effect**2, along.variance * along.slope**2
+    second = (along.part * (between + within)).sum(axis=-2)
+    return second, (along.part * (between**2 + 6 * between * within + 3 * within**2)).sum(axis=-2)
+
+
+class Path(NamedTuple):
+    """The F of `path_squares`, bin by bin, in the order of the values; bins without a row last, with part 0.
+
+    Attributes:
+        value: The mean value of each bin, shape (num_bins, num_entries).
+        variance: Of the values in it, of the same shape.
+        part: The part of the rows that it holds, of the same shape; sums to 1.
+        slope: The sqrt(h) there, in output per input, shape (..., num_lags, num_bins, num_entries).
+        effect: F less its mean over the rows, in output, of the same shape.
+    """
+
+    value: Array
+    variance: Array
+    part: Array
+    slope: Array
+    effect: Array
+
+
+def path(spread: Moments, squares: Means) -> Path:
+    """How far the output moves on the way from the smallest value of each entry to each other.
+
+    Args:
+        spread: As in `path_squares`.
+        squares: As there.
+    """
     present = spread.weight > 0
     order = np.argsort(np.where(present, spread.mean, np.inf), axis=0)
     present, mean, variance, weight = (
@@ -108,13 +141,11 @@ def _path_moments(spread: Moments, squares: Means) -> tuple[Array, Array]:
     by_bin = np.broadcast_to(order, squares.weight.shape)
     h = np.take_along_axis(squares.mean, np.broadcast_to(by_bin, squares.mean.shape), axis=-2)
     h = _without_holes(h, np.take_along_axis(squares.weight, by_bin, axis=-2) > 0, present, mean)
-    roots = np.sqrt(h)
-    steps = np.diff(mean, axis=0) * (roots[..., 1:, :] + roots[..., :-1, :]) / 2
-    path = np.concatenate([np.zeros_like(roots[..., :1, :]), np.cumsum(steps, axis=-2)], axis=-2)
+    slope = np.sqrt(h)
+    steps = np.diff(mean, axis=0) * (slope[..., 1:, :] + slope[..., :-1, :]) / 2
+    effect = np.concatenate([np.zeros_like(slope[..., :1, :]), np.cumsum(steps, axis=-2)], axis=-2)
     part = weight / np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
-    between, within = (path - (part * path).sum(axis=-2, keepdims=True)) ** 2, variance * h
-    second = (part * (between + within)).sum(axis=-2)
-    return second, (part * (between**2 + 6 * between * within + 3 * within**2)).sum(axis=-2)
+    return Path(mean, variance, part, slope, effect - (part * effect).sum(axis=-2, keepdims=True))
 
 
 def _without_holes(h: Array, known: Array, present: Array, mean: Array) -> Array:

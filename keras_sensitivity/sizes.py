@@ -115,6 +115,32 @@ class Sizes:
         return Squares(by_unit[..., :count], total[..., :count], total[..., count:])
 
     @property
+    def has_path(self) -> bool:
+        """Whether the derivatives were put into bins along the values."""
+        return "path" in self._look
+
+    def curve(self, feature: int, unit: int | None, lag: int) -> dict[str, Array]:
+        """The path of a feature of one entry: see `keras_sensitivity.importance.Importance.effect`.
+
+        Args:
+            feature: Its position.
+            unit: The position of a unit; None: all together.
+            lag: The lag.
+        """
+        entry = int(np.flatnonzero(self._features.of_entry == feature)[0])
+        squares, spread = self._look["path"], self._look["spread"]
+        mean = squares.mean.sum(axis=0) if unit is None else squares.mean[unit]
+        path = shares.path(spread, Means(squares.weight, mean))
+        here = path.part[:, entry] > 0
+        value, part = path.value[here, entry], path.part[here, entry]
+        slope, effect = path.slope[lag, here, entry], path.effect[lag, here, entry]
+        if len(value) == 1:  # as for few rows: the same slope everywhere, drawn one standard deviation to either side
+            apart = np.sqrt(path.variance[here, entry]) * [-1, 1]
+            value, slope, part = value + apart, np.repeat(slope, 2), np.repeat(part / 2, 2)
+            effect = slope * apart
+        return {"value": value, "effect": effect, "slope": slope, "rows": 100 * part}
+
+    @property
     def scale(self) -> Array:
         """The s by which the derivatives of all units together are multiplied, shape (num_lags, num_entries)."""
         return np.sqrt(shares.quotient(self._shared_out.total, self._derivatives.mean_square.sum(axis=0)))

@@ -97,6 +97,32 @@ def refuse_no_map() -> NoReturn:
     )
 
 
+def check_path(name: str, *, num_entries: int, is_swapped: bool, has_bins: bool, scale: object) -> None:
+    """Refuse the effect curve of a feature that has no values on one line, or no bins along them."""
+    expected = "a single column of numbers whose derivative was taken along its path"
+    if is_swapped:
+        fail(
+            f"There is no effect curve of {name!r}: it was exchanged between rows.",
+            expected=expected,
+            received="a feature of few values or of codes, or change='swap'",
+            fix="read its importance and Importance.variance; or, of numbers, measure with change='derivative'",
+        )
+    if num_entries > 1:
+        fail(
+            f"There is no effect curve of {name!r}: it is no single column.",
+            expected=expected,
+            received=f"a group, or codes that are looked up, of {num_entries} entries",
+            fix="measure without groups=, and draw its columns",
+        )
+    if not has_bins:
+        fail(
+            f"There is no effect curve of {name!r}: the look has no bins along its values.",
+            expected="Definition(scale='path'), and no more than 4,096 derivatives (units x lags x entries) of a row",
+            received=f"scale={scale!r}" if scale != "path" else "more derivatives than that",
+            fix="measure with the default scale" if scale != "path" else "measure one unit: Definition(output=...)",
+        )
+
+
 def refuse_codes_near(name: str) -> NoReturn:
     """Say that there is no expansion between codes."""
     fail(

@@ -8,6 +8,7 @@ dark page.
 from keras_sensitivity.plots._style import value
 from keras_sensitivity.plots.bars import local_bars, ranking
 from keras_sensitivity.plots.comparison import side_by_side
+from keras_sensitivity.plots.effects import effect
 from keras_sensitivity.plots.figures import html, pixels
 from keras_sensitivity.plots.images import image_map, image_overlay, overlays
 from keras_sensitivity.plots.lags import heat_map, lag_profile, local_heat_map
@@ -15,6 +16,7 @@ from keras_sensitivity.plots.samples import overview
 from keras_sensitivity.plots.trajectories import trajectory, trajectory_heat_map
 
 __all__ = [
+    "effect",
     "heat_map",
     "html",
     "image_map",
