@@ -14,6 +14,7 @@ from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Block, Features, image_shape
 from keras_sensitivity.flips import Flips
+from keras_sensitivity.labels import unit_labels
 from keras_sensitivity.networks.inputs import Inputs
 from keras_sensitivity.networks.network import Batch, Derivatives
 from keras_sensitivity.rows.arrays import as_array
@@ -87,6 +88,7 @@ class Explanation:
     ) -> None:
         self.predictions: Array = derivatives.predictions
         self.units = units
+        self._is_only_unit = len(units) == 1 and not isinstance(definition.output, int)
         self.definition = definition
         self._derivatives = derivatives
         self._inputs = inputs
@@ -102,6 +104,11 @@ class Explanation:
     def __len__(self) -> int:
         """How many samples are explained."""
         return len(self.predictions)
+
+    @property
+    def unit_labels(self) -> tuple[str, ...]:
+        """What units are called in titles, shape (num_units,): without a name "unit 3", an only one "prediction"."""
+        return unit_labels(self.units, is_only=self._is_only_unit)
 
     def __repr__(self) -> str:
         lags = f" and {self._num_lags} lags" if self._num_lags else ""

@@ -17,6 +17,7 @@ import pandas as pd
 from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Features
+from keras_sensitivity.labels import unit_labels
 from keras_sensitivity.look import FORMAT, Look
 from keras_sensitivity.moments import Means
 from keras_sensitivity.sizes import Sizes
@@ -123,6 +124,11 @@ class Importance:
     def num_samples(self) -> int:
         """Rows that were measured."""
         return int(self._look["samples"].total)
+
+    @property
+    def unit_labels(self) -> tuple[str, ...]:
+        """What units are called in titles, shape (num_units,): without a name "unit 3", an only one "prediction"."""
+        return unit_labels(self._units, is_only=len(self._units) == 1 and not isinstance(self.definition.output, int))
 
     def __repr__(self) -> str:
         leading = ", ".join(f"{name} {share:.1f} %" for name, share in self.features.nlargest(3).items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["labels", "printable"]
+__all__ = ["labels", "printable", "unit_labels"]
 
 # Names that have this part in common, at their ends together, are alike: they are told apart by what is between.
 ALIKE = 0.5
@@ -43,6 +43,22 @@ def labels(names: Iterable[object], most: int = 32, *, is_shown: Callable[[str],
     short = {text: text if _width(text) <= most else _elided(text, every, most) for text in every}
     found = _numbered({name: short[text] for name, text in written.items()}, most)
     return [found[name] for name in given]
+
+
+def unit_labels(units: Sequence[str], *, is_only: bool) -> tuple[str, ...]:
+    """What output units are called in titles: by their names, or by their numbers where they have none.
+
+    Args:
+        units: Their names.
+        is_only: Whether the model has but this one, so that a number would tell nothing.
+
+    Example:
+
+    >>> unit_labels(["price", "1"], is_only=False), unit_labels(["0"], is_only=True)
+    (('price', 'unit 1'), ('prediction',))
+    """
+    alone = "prediction" if is_only else ""
+    return tuple((alone or f"unit {unit}") if unit.isdecimal() else printable(unit) for unit in units)
 
 
 def printable(name: object, is_shown: Callable[[str], bool] = str.isprintable) -> str:

@@ -149,7 +149,7 @@ class Measurement:
             features=plan.features,
             image_shape=image_shape(plan.blocks),
             num_lags=plan.traced.num_lags,
-            units=plan.traced.units,
+            units=plan.units,
             mode=plan.traced.mode,
             definition=self._definition,
             swapped=self.swapped,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
@@ -37,6 +38,7 @@ class Options(NamedTuple):
     exclude: Sequence[str] = ()
     batch_size: int | None = None
     jit_compile: bool | Literal["auto"] = "auto"
+    output_names: Sequence[str] | None = None
 
     def check(self, definition: object, num_samples: object = None) -> None:
         """Refuse arguments that no model and no rows could make right."""
@@ -44,6 +46,23 @@ class Options(NamedTuple):
         errors.check_whole_number("num_samples", num_samples, none="all rows")
         errors.check_whole_number("batch_size", self.batch_size, none="one chosen from the model's size")
         errors.check_one_of("jit_compile", self.jit_compile, ("auto", True, False))
+        errors.check_output_names(self.output_names)
+
+    def with_output(self, definition: Definition) -> Definition:
+        """The same definition, with an output that is called by a given name called by its index."""
+        if isinstance(definition.output, str) and definition.output in (self.output_names or ()):
+            return dataclasses.replace(definition, output=list(self.output_names or ()).index(definition.output))
+        return definition
+
+    def units(self, definition: Definition, found: tuple[str, ...]) -> tuple[str, ...]:
+        """What the measured units are called: as given, else as they were found."""
+        if self.output_names is None:
+            return found
+        names, output = tuple(map(str, self.output_names)), definition.output
+        if isinstance(output, int) and output < len(names) > 1:
+            names = names[output : output + 1]
+        errors.check_num_output_names(names, found)
+        return names
 
 
 class Plan(Generic[R]):
@@ -59,6 +78,7 @@ class Plan(Generic[R]):
 
     Attributes:
         features: The names of what is measured.
+        units: The names of what is differentiated.
         blocks: How the measured tensors are read, in the order of the entries.
         question: What is asked of the network.
         first_batch: A batch, of which all others have the shape.
@@ -80,6 +100,7 @@ class Plan(Generic[R]):
         if options.exclude:
             errors.check_excluded(options.exclude, inputs.names)
         jit_compile: JitCompile = options.jit_compile
+        definition = options.with_output(definition)
         self.question = Question(inputs, definition, tuple(options.exclude), jit_compile)
         self._kind = kind
         self.rows = rows
@@ -88,6 +109,7 @@ class Plan(Generic[R]):
         self.first_batch = rows.first_batch(self.batch_size)[0]
         self.traced = kind(self.first_batch, self.question)
         self.blocks = [_block(part, rows) for part in self.traced.parts]
+        self.units = options.units(definition, self.traced.units)
         self.features = Features.of(self.blocks, options.feature_names, options.groups)
         if isinstance(definition.scale, tuple):
             errors.check_scale_length(len(definition.scale), len(self.features.columns))

@@ -204,7 +204,7 @@ def explain(
             leaves=rows.entries,
             blocks=plan.blocks,
             features=plan.features,
-            units=plan.traced.units,
+            units=plan.units,
             scale=shares.scale_of(definition, inputs, plan.features),
             definition=definition,
             frame=x if isinstance(x, pd.DataFrame) else None,

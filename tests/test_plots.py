@@ -222,7 +222,7 @@ def test_local_bars_point_where_the_output_goes():
     assert labels_of(ax) == ["b = 2", "c = -1", "a = 0.5"]
     np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [-900 / 14, 400 / 14, 100 / 14], rtol=1e-5)
     assert texts(ax) == ["64.3 %", "28.6 %", "7.1 %"]
-    assert ax.get_title() == "sample 0: output 0 = -7.5"
+    assert ax.get_title() == "sample 0: prediction = -7.5"
     assert "lowers the output" in ax.get_xlabel()
     left, right = ax.get_xlim()
     assert left < -900 / 14 < 400 / 14 < right
@@ -232,7 +232,7 @@ def test_local_bars_of_several_units_have_no_direction():
     explanation = explained([[1.0, -2.0], [-3.0, 0.0]], np.eye(2))
     ax = explanation.plot(1)
     np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [900 / 14, 500 / 14], rtol=1e-5)
-    assert ax.get_title() == "sample 1: largest output 1 = 0"
+    assert ax.get_title() == "sample 1: largest of 2: unit 1 = 0"
     assert "all 2 outputs" in ax.get_xlabel()
     one = explanation.plot(1, unit=0)
     np.testing.assert_allclose([bar.get_width() for bar in one.patches], [-90, 10], rtol=1e-5)

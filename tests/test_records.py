@@ -155,7 +155,7 @@ def test_explanations_are_written_in_groups_of_ten(tmp_path):
     share, value = explanation.features.iloc[13].max(), x[first].iloc[13]
     effect = "raises" if explanation.signs[first].iloc[13] > 0 else "lowers"
     escaped = first.replace("|", "\\|")
-    assert text.splitlines()[0] == f"output 0: {explanation.predictions[13, 0]:.4g}"
+    assert text.splitlines()[0] == f"prediction: {explanation.predictions[13, 0]:.4g}"
     assert f"| {escaped} | {value:.4g} | {share:.2f} | {effect} the output |" in text
 
 

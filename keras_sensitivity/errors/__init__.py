@@ -68,6 +68,8 @@ from keras_sensitivity.errors.model import (
 from keras_sensitivity.errors.names import (
     check_feature_names,
     check_groups,
+    check_num_output_names,
+    check_output_names,
     check_same_columns,
     check_unique_names,
 )
@@ -156,9 +158,11 @@ __all__ = [
     "check_mergeable",
     "check_model",
     "check_near",
+    "check_num_output_names",
     "check_numeric",
     "check_one_of",
     "check_output_argument",
+    "check_output_names",
     "check_parts",
     "check_path",
     "check_percentage",

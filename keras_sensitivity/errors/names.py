@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from keras_sensitivity.errors.wording import fail, listed, similar
 
@@ -37,6 +37,49 @@ def check_feature_names(names: object, count: int) -> None:
             error=TypeError,
         )
     check_unique_names("`feature_names`", names)
+
+
+def check_output_names(names: object) -> None:
+    """Refuse names of output units that are not different strings, before any model is known."""
+    if names is None:
+        return
+    expected = "a list of different strings, one for each output unit"
+    if isinstance(names, (str, bytes, Mapping, Set)) or not isinstance(names, Collection) or not len(names):
+        fail(
+            "`output_names` is not a list of names.",
+            expected=expected,
+            received=f"{names!r}",
+            fix="pass output_names=[...], one name for each unit, in the order of the output",
+            error=ValueError if isinstance(names, (list, tuple)) else TypeError,
+        )
+    wrong = [name for name in names if not isinstance(name, str)]
+    if wrong:
+        fail(
+            "`output_names` has names that are not strings.",
+            expected=expected,
+            received=f"{listed(wrong)}",
+            fix="pass [str(name) for name in names]",
+            error=TypeError,
+        )
+    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    if repeated:
+        fail(
+            "`output_names` has the same name for several units.",
+            expected=expected,
+            received=f"more than one {listed(repeated)}",
+            fix="rename them",
+        )
+
+
+def check_num_output_names(names: Sequence[str], units: Sequence[str]) -> None:
+    """Refuse names that are not one for each measured unit; ``units`` are what these are called without names."""
+    if len(names) != len(units):
+        fail(
+            "`output_names` does not match the outputs of the model.",
+            expected=f"{len(units)} names, one for each measured unit: {listed(units)}",
+            received=f"{len(names)} names: {listed(names)}",
+            fix="pass one name a unit, in this order; with Definition(output=index) the names of all, or of the one",
+        )
 
 
 def check_unique_names(where: str, names: Sequence[str]) -> None:

@@ -69,9 +69,9 @@ def title(explanation: Explanation, sample: int) -> str:
     """Which sample is drawn, and what was predicted for it."""
     predictions = explanation.predictions[sample]
     largest = int(predictions.argmax())
-    which = "output" if len(predictions) == 1 else "largest output"
-    name = explanation.features.index[sample]
-    return f"sample {name}: {which} {explanation.units[largest]} = {predictions[largest]:.4g}"
+    which = "" if len(predictions) == 1 else f"largest of {len(predictions)}: "
+    name, unit = short([explanation.features.index[sample], explanation.unit_labels[largest]])
+    return f"sample {name}: {which}{unit} = {predictions[largest]:.4g}"
 
 
 def rows_of_cells(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keras_sensitivity.plots._style import BLUE, GREY, PALE, new_axes, plain
-from keras_sensitivity.plots._text import picture, written
+from keras_sensitivity.plots._text import picture, short, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,5 +65,6 @@ def effect(
     at = f", lag {curve['lag'].iloc[0]}" if "lag" in curve else ""
     ax.set(xlabel=f"{written(name)}{at}", ylabel="movement of the output\n(up and down added)")
     if unit is not None:
-        ax.set_title(written(unit) if isinstance(unit, str) else f"unit {unit}")
+        units = list(importance.by_output.index)
+        ax.set_title(short([importance.unit_labels[units.index(unit) if isinstance(unit, str) else unit]])[0])
     return ax

@@ -63,10 +63,10 @@ def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str])
 
 def _sample_markdown(explanation: Explanation, sample: int) -> str:
     """The predictions at a sample, and a Markdown table of its 20 largest shares."""
-    predictions = zip(explanation.units, explanation.predictions[sample], strict=True)
+    predictions = zip(explanation.unit_labels, explanation.predictions[sample], strict=True)
     table = explanation.table(sample)
     text = io.StringIO()
-    text.write(", ".join(f"output {unit}: {value:.4g}" for unit, value in list(predictions)[:MOST_FEATURES]))
+    text.write(", ".join(f"{unit}: {value:.4g}" for unit, value in list(predictions)[:MOST_FEATURES]))
     text.write("\n\n| feature | value | share, % | a higher value | another value |\n|:---|---:|---:|:---|:---|\n")
     for name, row in table[:MOST_FEATURES].iterrows():
         effect = {1.0: "raises the output", -1.0: "lowers the output"}.get(row["sign"], "")
