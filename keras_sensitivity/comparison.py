@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -241,6 +242,31 @@ class Comparison:
         from keras_sensitivity import plots
 
         return plots.side_by_side(self, ax=ax, **options)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> str:
+        """One page: the looks side by side, how far they are apart, and which differences are larger than their errors.
+
+        Args:
+            path: A file to write; None: none.
+            title: Of the page.
+
+        Returns:
+            The page, as text; see `Importance.to_html`.
+
+        Raises:
+            OSError: If the file cannot be written.
+
+        Example:
+
+        >>> import pandas as pd
+        >>> import keras_sensitivity as ks
+        >>> looks = {"first": pd.Series({"age": 40.0, "debt": 60.0}), "second": pd.Series({"age": 45.5, "debt": 54.5})}
+        >>> "<h1>2 looks beside each other</h1>" in ks.compare(looks).to_html()
+        True
+        """
+        from keras_sensitivity import report
+
+        return report.written(report.comparison_page(self, report.Context(title=title)), path)
 
 
 def _columns(name: Hashable, look: Importance | pd.Series[float]) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -389,6 +390,31 @@ class Explanation:
         if image_shape(self._blocks) is not None:
             draw = plots.image_overlay
         return draw(one, sample, ax=ax, **options)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> str:
+        """One page: of each sample, the first 20 where there are more, the picture and the table.
+
+        Args:
+            path: A file to write; None: none.
+            title: Of the page.
+
+        Returns:
+            The page, as text; see `Importance.to_html`.
+
+        Raises:
+            OSError: If the file cannot be written.
+
+        Example:
+
+        >>> import keras
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> "<h2>Row 1</h2>" in ks.explain(model, [[1.0, 2.0], [3.0, 4.0]]).to_html()
+        True
+        """
+        from keras_sensitivity import report
+
+        return report.written(report.explanation_page(self, report.Context(title=title)), path)
 
     # --- what the rest is derived from ------------------------------------------------------------------------------
 

@@ -461,6 +461,45 @@ class Importance:
 
         return plots.effect(self, feature, ax=ax, **options)
 
+    def to_html(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        title: str | None = None,
+        trajectory: pd.DataFrame | None = None,
+        events: pd.DataFrame | None = None,
+    ) -> str:
+        """One page: ranking, what to mind, agreement with real changes, lags, how it was measured, with which versions.
+
+        It loads nothing and has no scripts, so that the file can be sent and printed. The command ``keras-sensitivity
+        report`` writes it for a model and its data, with both of them named by their hashes.
+
+        Args:
+            path: A file to write; None: none.
+            title: Of the page.
+            trajectory: `SensitivityCallback.trajectory`, to be drawn.
+            events: `SensitivityCallback.events`, to be listed.
+
+        Returns:
+            The page, as text.
+
+        Raises:
+            OSError: If the file cannot be written.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> page = ks.measure(model, np.eye(2)).to_html(title="My first network")
+        >>> "<h1>My first network</h1>" in page
+        True
+        """
+        from keras_sensitivity import report
+
+        context = report.Context(title=title, trajectory=trajectory, events=events)
+        return report.written(report.importance_page(self, context), path)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to one file, a NumPy archive without pickles.
 

@@ -130,11 +130,11 @@ def test_a_csv_has_the_columns(tmp_path):
     ],
     ids=str,
 )
-def test_callbacks_that_read_too_early_are_told_so_once(options, key):
+def test_callbacks_that_read_too_early_are_told_so_once(options, key, tmp_path):
     early = [
         keras.callbacks.EarlyStopping(key, mode="min"),
         keras.callbacks.ReduceLROnPlateau(key, mode="min"),
-        keras.callbacks.ModelCheckpoint("unused.keras", key, mode="min", save_best_only=True),
+        keras.callbacks.ModelCheckpoint(tmp_path / "unused.keras", key, mode="min", save_best_only=True),
     ]
     with pytest.warns(UserWarning, match=key) as warned:
         fit([*early, ks.SensitivityCallback(zoo.rows(), **options)], epochs=2)

@@ -9,7 +9,7 @@ from keras_sensitivity.plots._style import value
 from keras_sensitivity.plots.bars import local_bars, ranking
 from keras_sensitivity.plots.comparison import side_by_side
 from keras_sensitivity.plots.effects import effect
-from keras_sensitivity.plots.figures import html, pixels
+from keras_sensitivity.plots.figures import html, pixels, svg
 from keras_sensitivity.plots.images import image_map, image_overlay, overlays
 from keras_sensitivity.plots.lags import heat_map, lag_profile, local_heat_map
 from keras_sensitivity.plots.samples import overview
@@ -29,6 +29,7 @@ __all__ = [
     "pixels",
     "ranking",
     "side_by_side",
+    "svg",
     "trajectory",
     "trajectory_heat_map",
     "value",

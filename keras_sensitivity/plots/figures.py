@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["html", "pixels"]
+__all__ = ["html", "pixels", "svg"]
 
 _LOCK = threading.RLock()
 
@@ -30,6 +30,16 @@ def pixels(draw: Callable[..., Any], width: float, height: float) -> np.ndarray[
         figure = _figure(draw, width, height)
         figure.canvas.draw()
         return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+
+
+def svg(draw: Callable[..., Any], width: float, height: float) -> str:
+    """What ``draw(ax=axes)`` draws, as a drawing in SVG, the same text for the same picture; in inches."""
+    import matplotlib
+
+    drawing = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "keras_sensitivity"}):
+        _figure(draw, width, height).savefig(drawing, format="svg", metadata={"Date": None})
+    return drawing.getvalue()
 
 
 def html(draw: Callable[..., Any], heading: str, table: pd.DataFrame, *, note: str, height: float = 3.6) -> str:
