@@ -101,11 +101,12 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     Args:
         x: The rows to measure, as they go into ``model.fit``: see `measure`.
-        sample_weight, feature_names, groups, exclude, definition, batch_size, jit_compile: As in `measure`.
-        num_samples: Rows to measure, of arrays a fixed random subset, of streams the first, read once before training
-            and kept; None: all, of streams read anew at each look. These rows also give the bins of the paths, the
-            standard deviations for ``scale="std"``, which columns have few values, and what they are swapped with: see
-            `Definition`. Bins and partners are the same at all looks of a fit.
+        sample_weight, feature_names, output_names, groups, exclude, definition, batch_size, jit_compile: As in
+            `measure`.
+        num_samples: Rows to measure, a fixed random subset; of a stream as in `measure`, read once before training and
+            kept; None: all, of streams read anew at each look. These rows also give the bins of the
+            paths, the standard deviations for ``scale="std"``, which columns have few values, and what they are swapped
+            with: see `Definition`. Bins and partners are the same at all looks of a fit.
         every_n_epochs: Epochs between looks. There is one at the first epoch and one after the last in any case.
         log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps. It may be
             the folder of `keras.callbacks.TensorBoard`.
@@ -142,6 +143,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         *,
         sample_weight: Any = None,
         feature_names: Sequence[str] | None = None,
+        output_names: Sequence[str] | None = None,
         groups: Mapping[str, Sequence[str]] | None = None,
         exclude: Sequence[str] = (),
         definition: Definition = Definition(),
@@ -159,6 +161,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         self.x = x
         self.sample_weight = sample_weight
         self.feature_names = feature_names
+        self.output_names = output_names
         self.groups = groups
         self.exclude = exclude
         self.definition = definition
@@ -183,7 +186,8 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     @property
     def _options(self) -> Options:
-        return Options(self.feature_names, self.groups, self.exclude, self.batch_size, self.jit_compile)
+        named = self.feature_names, self.groups, self.exclude
+        return Options(*named, self.batch_size, self.jit_compile, self.output_names)
 
     def _check(self) -> None:
         """Refuse arguments that no model and no rows could make right; also those that were set afterwards."""

@@ -46,6 +46,7 @@ def measure(
     sample_weight: Any = None,
     background: Any = None,
     feature_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
     exclude: Sequence[str] = (),
     definition: Definition = Definition(),
@@ -72,6 +73,8 @@ def measure(
         feature_names: Shape (num_columns,), in the model's order of inputs. Default: the columns of DataFrames, else
             the names of the inputs, as "price" or "prices/0", else "x0", "x1", ...; for images the position of each
             entry, such as "0,5,1".
+        output_names: Names of the output units, such as classes, shape (num_units,), in the model's order. Default: "0",
+            "1", ..., of several heads "head" or "head/0".
         groups: Columns that count as one feature, such as the columns of a one-hot code: a dict from a name to
             column names. The importance of a group is the root of the sum of its columns' squares.
         exclude: Names of inputs to leave out, because no derivative reaches them; the model gets them all the same.
@@ -106,7 +109,7 @@ def measure(
     >>> ks.measure(model, x, definition=ks.PAPER).features.round(1).to_dict()  # 2 : 1
     {'income': 66.7, 'age': 33.3}
     """
-    options = Options(feature_names, groups, exclude, batch_size, jit_compile)
+    options = Options(feature_names, groups, exclude, batch_size, jit_compile, output_names)
     options.check(definition, num_samples)
     with untouched_randomness():
         network = network_of(model)

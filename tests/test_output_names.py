@@ -7,10 +7,6 @@ import numpy as np
 import pytest
 
 import keras_sensitivity as ks
-from keras_sensitivity.measurement import Measurement
-from keras_sensitivity.networks.choice import network_of
-from keras_sensitivity.plan import Options
-from keras_sensitivity.rows.rows import read
 
 X = np.random.default_rng(0).normal(size=(40, 2))
 CLASSES = ["cat", "dog", "$x_{$"]
@@ -26,12 +22,11 @@ def two_heads():
     return keras.Model(inputs, heads)
 
 
-def look(model, output_names, definition=None):
-    definition = definition or ks.Definition()
-    options = Options(output_names=output_names)
-    options.check(definition)
-    network = network_of(model)
-    return Measurement(network, read(X, network), definition=definition, options=options).look()
+DEFAULT = ks.Definition()
+
+
+def look(model, output_names, definition=DEFAULT):
+    return ks.measure(model, X, output_names=output_names, definition=definition)
 
 
 CASES = {
@@ -84,11 +79,11 @@ def test_wrong_names_are_refused(names, error, happened, expected, received):
     assert [happened in lines[0], expected in lines[1], received in lines[2], len(lines)] == [True, True, True, 4]
 
 
-def test_most_wrong_names_are_refused_without_a_model():
+def test_most_wrong_names_are_refused_at_once():
     for names, error, happened, *_ in REFUSED.values():
         if "match" not in happened:
             with pytest.raises(error):
-                Options(output_names=names).check(ks.Definition())
+                ks.SensitivityCallback(X, output_names=names)
 
 
 def test_titles_name_units():
@@ -103,3 +98,11 @@ def test_titles_name_units():
     assert look(dense(3), CLASSES).plot_effect(0, unit="cat").get_title() == "cat"
     assert look(dense(1), None).unit_labels == ("prediction",)
     assert dataclasses.asdict(look(dense(3), CLASSES, ks.Definition(output="dog")).definition)["output"] == "dog"
+
+
+def test_the_callback_names_them_too():
+    model = dense(3)
+    model.compile("sgd", "mse")
+    watch = ks.SensitivityCallback(X, output_names=CLASSES)
+    model.fit(X, np.zeros((40, 3)), epochs=1, callbacks=[watch], verbose=0)
+    assert list(watch.importance.by_output.index) == CLASSES
