@@ -73,8 +73,8 @@ def measure(
         feature_names: Shape (num_columns,), in the model's order of inputs. Default: the columns of DataFrames, else
             the names of the inputs, as "price" or "prices/0", else "x0", "x1", ...; for images the position of each
             entry, such as "0,5,1".
-        output_names: Names of the output units, such as classes, shape (num_units,), in the model's order. Default: "0",
-            "1", ..., of several heads "head" or "head/0".
+        output_names: Names of the output units, such as classes, shape (num_units,), in the model's order. Default:
+            "0", "1", ..., of several heads "head" or "head/0".
         groups: Columns that count as one feature, such as the columns of a one-hot code: a dict from a name to
             column names. The importance of a group is the root of the sum of its columns' squares.
         exclude: Names of inputs to leave out, because no derivative reaches them; the model gets them all the same.
