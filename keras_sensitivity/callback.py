@@ -209,7 +209,7 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     @property
     def history(self) -> list[Importance]:
-        """One `Importance` a look, the oldest first."""
+        """One `Importance` a look, the oldest first; but for the newest they are `Importance.condensed`."""
         return self._trajectory.history
 
     @property

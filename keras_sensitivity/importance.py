@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import math
 import os
 import zipfile
 import zlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from keras_sensitivity.features import Features
 from keras_sensitivity.labels import unit_labels
 from keras_sensitivity.look import FORMAT, Look
 from keras_sensitivity.moments import Means
-from keras_sensitivity.sizes import Sizes
+from keras_sensitivity.sizes import NUMBERS, Sizes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,6 +31,9 @@ Array = np.ndarray[Any, Any]
 
 # When a number is to be taken with care: see `Importance.table` and `Importance.agreement`.
 HEAVY, RARE, DIFFERENCE, FACTOR = 0.5, 0.95, 2.0, 1.5
+
+# What the numbers of a condensed importance are called in its file.
+KEPT = "numbers/"
 
 # What reading a file raises that is no archive, or not a whole one.
 UNREADABLE = (
@@ -81,7 +84,8 @@ class Importance:
     Neural Networks Explanations*, arXiv 1812.01029, for r with a scale s. How the path is estimated, see
     `keras_sensitivity.shares.path_squares`; real changes, `keras_sensitivity.swaps`.
 
-    An importance is made by `measure` and `SensitivityCallback`; it keeps moments, not rows, and never changes.
+    An importance is made by `measure` and `SensitivityCallback`; it keeps moments (or, see `condensed`, only what
+    they come to), not rows, and never changes.
 
     Attributes:
         definition: The `Definition` it was measured with.
@@ -123,7 +127,7 @@ class Importance:
     @property
     def num_samples(self) -> int:
         """Rows that were measured."""
-        return int(self._look["samples"].total)
+        return int(self._sizes.num_samples)
 
     @property
     def unit_labels(self) -> tuple[str, ...]:
@@ -217,13 +221,12 @@ class Importance:
     @property
     def num_noise_values(self) -> float:
         """About how many different rows the probes saw: of m rows the mean of a probe has the variance 1/m."""
-        noise = self._look.get("noise")
-        return math.inf if noise is None else float(1 / np.mean(noise.mean[0] ** 2))
+        return float(self._sizes.num_noise_values)
 
     @property
     def flat_part(self) -> float:
         """The part of the rows whose derivatives are all exactly 0."""
-        return float(self._look["flat"].total / max(1, self.num_samples))
+        return float(self._sizes.flat_part)
 
     @property
     def outputs(self) -> pd.DataFrame:
@@ -231,9 +234,7 @@ class Importance:
 
         Shape (num_units, 2).
         """
-        outputs = self._look["outputs"]
-        columns = {"mean": outputs.mean, "std": np.sqrt(outputs.variance)}
-        return pd.DataFrame(columns, index=list(self._units))
+        return pd.DataFrame(self._sizes.outputs.T, index=list(self._units), columns=["mean", "std"])
 
     @property
     def by_output(self) -> pd.DataFrame:
@@ -314,9 +315,10 @@ class Importance:
         >>> bool(watch.importance.agreement["differs"].any())
         False
         """
-        if "check" not in self._look:
+        q = self._sizes.real_changes
+        if q is None:
             return None
-        importance, q = self.features.to_numpy(), self._sizes.real_changes
+        importance = self.features.to_numpy()
         known = ~np.isnan(q)
         real = np.where(known, shares.percent(np.where(known, q, self._sizes.by_feature)), np.nan)
         larger, smaller = np.maximum(real, importance), np.minimum(real, importance)
@@ -348,11 +350,10 @@ class Importance:
 
         None where no feature was swapped.
         """
-        if not self._swapped:
+        variance = self._sizes.variance
+        if variance is None:
             return None
-        variance, error = self._sizes.variance
-        names = self._names[list(self._swapped)]
-        return pd.DataFrame({"variance": variance, "standard_error": error}, index=names)
+        return pd.DataFrame(variance.T, index=self._names[list(self._swapped)], columns=["variance", "standard_error"])
 
     def effect(self, feature: int | str, *, unit: int | str | None = None, lag: int | None = None) -> pd.DataFrame:
         """How far the output moves along the values of one feature: its path F (see above), a row a bin of values.
@@ -390,6 +391,7 @@ class Importance:
         >>> bool(np.allclose(curve["slope"], 2 * curve["value"].abs(), atol=0.02))  # of the square
         True
         """
+        self._check_moments("drawn along a feature")
         position = errors.check_member("feature", feature, self._features.names)
         only = None if unit is None else errors.check_member("unit", unit, self._units)
         errors.check_path(
@@ -526,7 +528,7 @@ class Importance:
             "swapped": self._swapped,
         }
         with open(path, "wb") as file:  # an open file, because np.savez would append a suffix to a path
-            arrays = self._look.arrays()
+            arrays = self._look.arrays() or _arrays(self._sizes.numbers())
             np.savez_compressed(file, allow_pickle=False, description=np.array(json.dumps(described)), **arrays)
 
     @classmethod
@@ -546,8 +548,9 @@ class Importance:
                 errors.refuse_archive(path, error)
         errors.check_format(path, described.get("format"), FORMAT)
         try:
+            numbers = _numbers(arrays)
             importance = cls(
-                Look.from_arrays(arrays),
+                Look({}) if numbers else Look.from_arrays(arrays),
                 features=Features(**{name: tuple(value) for name, value in described["features"].items()}),
                 image_shape=described["image_shape"] and tuple(described["image_shape"]),
                 num_lags=described["num_lags"],
@@ -556,6 +559,8 @@ class Importance:
                 definition=Definition(**described["definition"]),
                 swapped=tuple(described["swapped"]),
             )
+            if numbers:
+                vars(importance)["_sizes"] = Sizes.of(numbers)
             importance._check_whole()
         except UNREADABLE as error:
             errors.refuse_archive(path, error)
@@ -593,11 +598,36 @@ class Importance:
         """
         errors.check_instance("other", other, Importance, "pass what measure or SensitivityCallback returned")
         errors.check_mergeable(self._kind, other._kind)
+        self._check_moments("merged")
+        other._check_moments("merged")
         if "background" not in self._look and ("spread" in self._look or self._swapped):
             unlike = self._sizes.is_unlike(other._sizes)
             if unlike.any():
                 errors.warn_unlike_parts(list(self._names[unlike]))
         return Importance(self._look.merge(other._look), **self._kind)
+
+    def condensed(self) -> Importance:
+        """The same numbers without the moments that they were derived from, in a small part of the memory.
+
+        It cannot be merged any more, and has no `effect`; all else is the same. Of this kind are the looks of a
+        `SensitivityCallback` but for the newest.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> importance = ks.measure(model, np.eye(2))
+        >>> importance.condensed().table.equals(importance.table)
+        True
+        """
+        condensed = Importance(Look({}), **self._kind)
+        vars(condensed)["_sizes"] = self._sizes.condensed()
+        return condensed
+
+    def _check_moments(self, done: str) -> None:
+        if not self._look:
+            errors.refuse_condensed(done)
 
     @property
     def _kind(self) -> dict[str, Any]:
@@ -629,7 +659,7 @@ class Importance:
     @property
     def is_constant(self) -> Array:
         """Whether each feature has the same value in every row and step, shape (num_features,)."""
-        return np.asarray(self._features.sum(self._sizes.inputs.variance) == 0)
+        return self._sizes.is_constant
 
     @property
     def num_columns(self) -> Array:
@@ -639,6 +669,16 @@ class Importance:
     @functools.cached_property
     def _probes(self) -> Array | None:
         """The numbers of `probes`; the monitor, the plots and the summaries of a look ask for them several times."""
-        if "probes" not in self._look:
-            return None
-        return shares.quotient(100 * self._sizes.of_probes, self._sizes.used.sum())
+        probes = self._sizes.of_probes
+        return None if probes is None else shares.quotient(100 * probes, self._sizes.used.sum())
+
+
+def _arrays(numbers: Mapping[str, Any]) -> dict[str, Array]:
+    """Numbers by name as an archive has them; what is None is left out."""
+    return {KEPT + name: np.asarray(value) for name, value in numbers.items() if value is not None}
+
+
+def _numbers(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """What `_arrays` was made of; nothing, if the archive is another."""
+    kept = {name.removeprefix(KEPT): value for name, value in arrays.items() if name.startswith(KEPT)}
+    return {name: kept.get(name) for name in NUMBERS} if kept else {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +21,13 @@ Array = np.ndarray[Any, Any]
 
 # The part of the rows at each end that counts as a tail, and at the most where rows are few.
 TAIL, WIDEST_TAIL = 0.02, 0.05
+
+# What `Importance` asks for; `Sizes.condensed` keeps these and nothing else.
+NUMBERS = (
+    "num_samples", "flat_part", "num_noise_values", "is_constant", "outputs", "by_feature", "by_output", "by_lag",
+    "of_lags", "by_entry", "used", "of_probes", "real_changes", "tails", "most_common", "mean_and_std",
+    "standard_errors", "variance",
+)  # fmt: skip
 
 # Standard errors by which the means of a feature in two sets of rows differ, if these are no random parts of one.
 UNLIKELY, FEWEST_ROWS = 6.0, 16
@@ -39,7 +48,7 @@ class Squares(NamedTuple):
 
 
 class Sizes:
-    """The numerators of the shares, derived from a look.
+    """The numerators of the shares, derived from a look when they are asked for.
 
     Args:
         look: What was summed up.
@@ -54,7 +63,49 @@ class Sizes:
         self._definition = definition
         self._swapped = list(swapped)
 
+    def condensed(self) -> Sizes:
+        """The same numbers, without the look that they were derived from."""
+        return Sizes.of(self.numbers())
+
+    def numbers(self) -> dict[str, Any]:
+        """All that `Importance` asks for, by name: arrays, numbers, and None."""
+        return {name: getattr(self, name) for name in NUMBERS}
+
+    @classmethod
+    def of(cls, numbers: Mapping[str, Any]) -> Sizes:
+        """Sizes that have these `numbers`, and know nothing else."""
+        sizes = cls.__new__(cls)
+        vars(sizes).update(numbers)  # where a cached property looks before it derives anything
+        return sizes
+
     # --- the rows -----------------------------------------------------------------------------------------------------
+
+    @functools.cached_property
+    def num_samples(self) -> int:
+        """Rows that were measured."""
+        return int(self._look["samples"].total)
+
+    @functools.cached_property
+    def flat_part(self) -> float:
+        """The part of the rows whose derivatives are all exactly 0."""
+        return float(self._look["flat"].total / max(1, self.num_samples))
+
+    @functools.cached_property
+    def num_noise_values(self) -> float:
+        """About how many different rows the probes saw: of m rows the mean of a probe has the variance 1/m."""
+        noise = self._look.get("noise")
+        return math.inf if noise is None else float(1 / np.mean(noise.mean[0] ** 2))
+
+    @functools.cached_property
+    def is_constant(self) -> Array:
+        """Whether each feature has the same value in every row and step, shape (num_features,)."""
+        return np.asarray(self._features.sum(self.inputs.variance) == 0)
+
+    @functools.cached_property
+    def outputs(self) -> Array:
+        """Mean and standard deviation of each unit, shape (2, num_units)."""
+        outputs = self._look["outputs"]
+        return np.stack([outputs.mean, np.sqrt(outputs.variance)])
 
     @functools.cached_property
     def inputs(self) -> Moments:
@@ -178,14 +229,14 @@ class Sizes:
         """The r[k, f] at the newest output step, shape (num_lags, num_features)."""
         return shares.rms_by_lag(self._newest.total, self._features)
 
-    @property
+    @functools.cached_property
     def of_lags(self) -> Array:
         """What is shared out among the lags, shape (num_lags,)."""
         if "lag_swaps" in self._look:
             return np.asarray(np.sqrt(self._look["lag_swaps"].mean.sum(axis=0)))
         return np.asarray(self.by_lag[:, ~self._features.are_static].sum(axis=1))
 
-    @property
+    @functools.cached_property
     def by_entry(self) -> Array:
         """Mean over the lags of the rms at the newest output step, shape (num_entries,)."""
         return shares.numerators(np.sqrt(self._newest.total), shares.averages(self.reached))
@@ -202,8 +253,10 @@ class Sizes:
         return self._with_swaps(shares.numerators(shares.rms_by_lag(squares, self._features), self._lag_weights))
 
     @functools.cached_property
-    def of_probes(self) -> Array:
-        """The same of each noise probe, shape (num_probes,)."""
+    def of_probes(self) -> Array | None:
+        """The same of each noise probe, shape (num_probes,); None without probes."""
+        if "probes" not in self._look:
+            return None
         rms = np.sqrt(self._newest.probes)
         reached = np.broadcast_to(self._look["probes"].weight > 0, rms.shape)
         return shares.numerators(rms, shares.averages(reached))
@@ -215,15 +268,14 @@ class Sizes:
             q[self._swapped] = np.sqrt(self._look["swaps"].mean.sum(axis=0))
         return q
 
-    @property
-    def real_changes(self) -> Array:
-        """The q[f] with real changes wherever they are known, NaN where they are not, shape (num_features,)."""
-        q = np.full(len(self.by_feature), np.nan)
-        if "check" in self._look:
-            q = np.sqrt(self._look["check"].mean.sum(axis=0))
-        return self._with_swaps(q)
+    @functools.cached_property
+    def real_changes(self) -> Array | None:
+        """The q[f] with real changes, NaN where they are not known, shape (num_features,); None if nobody asked."""
+        if "check" not in self._look:
+            return None
+        return self._with_swaps(np.sqrt(self._look["check"].mean.sum(axis=0)))
 
-    @property
+    @functools.cached_property
     def tails(self) -> Array:
         """The part of the variance that the outermost values make, about 4 % of the rows, shape (num_features,).
 
@@ -244,7 +296,7 @@ class Sizes:
         squares = m2 + weight * (mean - (weight * mean).sum(axis=0) / total) ** 2
         return self._of_columns(shares.quotient((squares * is_outer).sum(axis=0), squares.sum(axis=0)))
 
-    @property
+    @functools.cached_property
     def most_common(self) -> Array:
         """The part of the rows that have about the most common value, shape (num_features,); NaN as in `tails`."""
         spread = self._spread
@@ -266,18 +318,18 @@ class Sizes:
 
     # --- how they scatter ---------------------------------------------------------------------------------------------
 
-    @property
-    def mean_and_std(self) -> tuple[Array, Array]:
-        """Mean and standard deviation of the scaled derivative over rows, units and lags, each (num_features,)."""
+    @functools.cached_property
+    def mean_and_std(self) -> Array:
+        """Mean and standard deviation of the scaled derivative over rows, units and lags, shape (2, num_features)."""
         pooled = self._derivatives.pool(axis=1).pool(axis=0)
         weights = shares.averages(self.reached)
         squares = (weights * self._derivatives.mean_square.sum(axis=0)).sum(axis=0)
         scale = np.sqrt(shares.quotient((weights * self._shared_out.total).sum(axis=0), squares))
         hide = np.where(self._features.are_columns, 1.0, np.nan)
         columns = scale * pooled.mean, scale * np.sqrt(pooled.variance)
-        return hide * self._features.sum(columns[0]), hide * self._features.sum(columns[1])
+        return np.stack([hide * self._features.sum(column) for column in columns])
 
-    @property
+    @functools.cached_property
     def standard_errors(self) -> Array:
         """Of the shares, shape (num_features,), percentage points."""
         squares = self._look["squares"]
@@ -323,15 +375,19 @@ class Sizes:
             return np.asarray(pairs)
         return np.concatenate([each if each.ndim == 1 else np.diagonal(each) for each in (pairs, covariance)])
 
-    @property
-    def variance(self) -> tuple[Array, Array]:
-        """Percent of the variance of the output that depends on each swapped feature, and standard errors.
+    @functools.cached_property
+    def variance(self) -> Array | None:
+        """Percent of the variance of the output that depends on each swapped feature, and standard errors, (2, ...).
 
         With D the mean of half the squared change and V = sum over u of (mean of f_u**2 - (mean of f_u)**2), the
         variance is T = 100 D / V, and by the delta method, between the covariances of what "pairs" holds,
 
             d T = 100 / V * (d D - D / V * (d mean of sum of f_u**2 - 2 sum over u of mean f_u * d mean f_u))
+
+        None where no feature was swapped.
         """
+        if not self._swapped:
+            return None
         changes, outputs = self._look["swaps"].mean.sum(axis=0), self._look["outputs"]
         pairs = self._look["pairs"]
         total = outputs.variance.sum()
@@ -344,4 +400,4 @@ class Sizes:
         covariance = pairs.covariance
         square = (slopes @ covariance * slopes if covariance.ndim == 2 else slopes**2 * covariance).sum(axis=1)
         square *= shares.quotient(pairs.weight_squares, pairs.weight**2)
-        return 100 * ratio[:, 0], 100 * shares.quotient(np.sqrt(np.maximum(square, 0)), total)
+        return 100 * np.stack([ratio[:, 0], shares.quotient(np.sqrt(np.maximum(square, 0)), total)])

@@ -44,9 +44,12 @@ class Trajectory:
     record: DeathRecord = dataclasses.field(default_factory=DeathRecord)
 
     def after(self, epoch: int, look: Importance) -> Trajectory:
-        """The trajectory with one more look."""
+        """The trajectory with one more look; of the earlier ones only the numbers are kept."""
         record = self.record if self.monitor is None else self.monitor.update(self.record, epoch, look)
-        return Trajectory(self.monitor, {**self.looks, epoch: look}, record)
+        looks = {**self.looks, epoch: look}
+        if self.newest is not None:
+            looks[max(self.looks)] = self.newest.condensed()
+        return Trajectory(self.monitor, looks, record)
 
     def before(self, epoch: int, features: Sequence[str], monitor: DeadFeatureMonitor | None) -> Trajectory:
         """The looks at these features before an epoch, judged anew."""

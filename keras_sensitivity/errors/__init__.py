@@ -108,6 +108,7 @@ from keras_sensitivity.errors.results import (
     check_sample,
     refuse_archive,
     refuse_codes_near,
+    refuse_condensed,
     refuse_no_lags,
     refuse_no_map,
 )
@@ -206,6 +207,7 @@ __all__ = [
     "refuse_changed_columns",
     "refuse_changed_network",
     "refuse_codes_near",
+    "refuse_condensed",
     "refuse_config",
     "refuse_data_file",
     "refuse_data_kind",

@@ -23,6 +23,16 @@ def refuse_archive(path: object, error: Exception) -> NoReturn:
         raise worded from error
 
 
+def refuse_condensed(done: str) -> NoReturn:
+    """Say that a look keeps no moments any more."""
+    fail(
+        f"A condensed importance cannot be {done}.",
+        expected="an importance with the moments that it was derived from",
+        received="its numbers alone, as of all looks of a SensitivityCallback but the newest",
+        fix="take watch.importance at the epoch in question, or measure(model, x)",
+    )
+
+
 def check_format(path: object, received: object, expected: int) -> None:
     """Refuse a file of another version."""
     if received != expected:
