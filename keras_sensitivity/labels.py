@@ -111,11 +111,12 @@ def _num_alike(one: str, other: str) -> int:
 
 
 def _word(text: str, spot: int, room: int) -> tuple[int, int]:
-    """Start and end of the word around a place, or of as much of it as there is room for."""
-    start, end = spot, min(spot + 1, len(text))
+    """Start and end of the word around a place or just before it, or of as much of it as there is room for."""
+    is_behind = spot > 0 and text[spot - 1].isalnum() and not text[spot : spot + 1].isalnum()
+    start, end = spot, spot if is_behind else min(spot + 1, len(text))
     while start > 0 and spot - start < CONTEXT and text[start - 1].isalnum():
         start -= 1
-    while end < len(text) and end - spot <= CONTEXT and text[end].isalnum():
+    while not is_behind and end < len(text) and end - spot <= CONTEXT and text[end].isalnum():
         end += 1
     return (start, end) if end - start <= room else (spot, min(end, spot + room))
 

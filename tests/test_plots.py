@@ -203,6 +203,58 @@ def test_without_lags_there_is_nothing_to_draw():
             plot(importance)
 
 
+def test_small_shares_beside_large_ones_are_seen():
+    """A row of 1 % beside one of 90 %: far enough from white for the eye, also on a grey printer."""
+    frame = pd.DataFrame({"large": [90.0] * 3, "small": [1.0] * 3, "none": [0.0] * 3})
+    (image,) = plots.trajectory_heat_map(frame).images
+    luminance = image.to_rgba(image.get_array())[..., :3] @ [0.2126, 0.7152, 0.0722]
+    (large, *_), (small, *_), (none, *_) = luminance
+    assert none - small > 0.1
+    assert small - large > 0.1
+
+
+def test_colour_bars_are_in_percent(lagged):
+    bar = plots.heat_map(lagged[0]).images[0].colorbar
+    words_of_bar = [label.get_text() for label in bar.ax.get_yticklabels()]
+    assert words_of_bar[0] == "0 %"
+    assert all(word.endswith(" %") for word in words_of_bar)
+    levels = [float(word[:-2]) for word in words_of_bar]
+    np.testing.assert_allclose(bar.ax.get_yticks(), levels, rtol=0.01)
+    assert levels == sorted(set(levels))
+
+
+def test_lags_have_names_and_an_order(lagged):
+    for draw in (plots.lag_profile, plots.heat_map):
+        ax = draw(lagged[0])
+        ax.figure.canvas.draw()
+        assert {"lag 0", "lag 3"} <= {label.get_text() for label in ax.get_xticklabels()}
+    columns = pd.RangeIndex(4, name="lag")
+    lags = pd.DataFrame([[20.0, 40, 10, 30], [20, 30, 10, 40]], columns=columns)
+    assert texts(plots.trajectory(lags, top=2)) == ["lag 3  40.0 %", "lag 1  30.0 %"]
+    assert labels_of(plots.trajectory_heat_map(lags, top=3)) == ["lag 0", "lag 1", "lag 3", "the other 1: 10.0 %"]
+
+
+def test_no_two_named_lines_look_alike():
+    ax = plots.trajectory(trajectory(40), top=40)
+    styles = [(line.get_color(), str(line._dash_pattern)) for line in ax.lines]
+    assert len(set(styles)) == 40
+    assert [text.get_color() for text in ax.texts][:7] == [line.get_color() for line in ax.lines[::-1]][:7]
+
+
+def deaths(names, epochs):
+    frame = pd.DataFrame({"epoch": epochs, "feature": names, "event": "died", "importance": 1.0})
+    return frame.assign(threshold=2.0, reason="")
+
+
+def test_crosses_have_names():
+    frame = trajectory(9, epochs=30)
+    found = texts(plots.trajectory(frame, events=deaths(["feature 7", "feature 8"], [3, 28]), top=0))
+    assert found == ["feature 7", "feature 8"]
+    many = deaths([f"feature {number}" for number in (2, 3, 4, 5, 6)], [3, 4, 4, 5, 6])
+    (text,) = texts(plots.trajectory(frame, events=many, top=0))
+    assert text.splitlines() == ["feature 2", "feature 3", "feature 4", "and 2 more"]
+
+
 # --- one sample -----------------------------------------------------------------------------------------------------
 
 
@@ -361,41 +413,42 @@ def test_image_map_draws_percent_of_each_pixel(rng):
     assert ax.images[0].get_array().sum() == pytest.approx(100)
 
 
-def test_image_overlay_draws_discs_whose_areas_are_shares(rng):
+def test_image_overlay_draws_shares_over_the_picture(rng):
     model, x = pictured((4, 6, 2), rng)
     explanation = ks.explain(model, x)
     ax = explanation.plot(2)
-    pixels = explanation.map[2].sum(axis=-1)
-    (discs,) = ax.collections
-    places = [tuple(place) for place in discs.get_offsets().astype(int)]
-    drawn = [pixels[row, column] for column, row in places]
-    np.testing.assert_allclose(discs.get_array(), drawn)
-    areas = (2 * discs._widths) ** 2
-    np.testing.assert_allclose(areas / areas.max(), drawn / pixels.max())
-    assert 2 * discs._widths.max() < 1  # a disc stays on its pixel
-    grey = ax.images[0].get_array()
+    grey, shares = ax.images
+    np.testing.assert_allclose(shares.get_array(), explanation.map[2].sum(axis=-1))
+    assert grey.get_extent() == shares.get_extent()
+    opacity = shares.to_rgba(shares.get_array())[..., 3]
+    order = np.argsort(shares.get_array().ravel())
+    assert (np.diff(opacity.ravel()[order]) >= 0).all()  # the picture is seen where the share is small
+    assert shares.to_rgba(0)[3] == 0
     brightness = x[2].mean(axis=-1)
-    assert np.corrcoef(grey.ravel(), brightness.ravel())[0, 1] == pytest.approx(1)
+    assert np.corrcoef(grey.get_array().ravel(), brightness.ravel())[0, 1] == pytest.approx(1)
+    assert {image.get_interpolation() for image in ax.images} == {"nearest"}
+    assert len(ax.collections) > 0  # a line around what is bright
 
 
 def test_a_large_image_is_cut_into_blocks(rng):
     model, x = pictured((70, 50, 1), rng)
     explanation = ks.explain(model, x)
-    (discs,) = explanation.plot(0).collections
+    ax = explanation.plot(0)
+    grey, shares = ax.images
+    assert shares.get_array().shape == (24, 17)
     pixels = explanation.map[0][..., 0]
-    block = pixels[:3, :3].sum()
-    at_corner = np.flatnonzero((discs.get_offsets() == [1, 1]).all(axis=1))
-    assert discs.get_array()[at_corner] == pytest.approx(block)
-    assert len(discs.get_array()) <= 24 * 17
+    assert shares.get_array()[0, 0] == pytest.approx(pixels[:3, :3].sum())
+    assert shares.get_extent() == [-0.5, 50.5, 71.5, -0.5]  # 17 and 24 blocks of 3 pixels
+    assert (*ax.get_xlim(), *ax.get_ylim()) == tuple(grey.get_extent())
 
 
 def test_overlays_show_every_picture_beside_the_others(rng):
     model, x = pictured((4, 4, 1), rng)
     explanation = ks.explain(model, np.concatenate([x] * 4))
     ax = plots.overlays(explanation)
-    assert ax.images[0].get_array().shape == (3 * 6, 5 * 6)  # 12 pictures, five in a row
-    (discs,) = ax.collections
-    assert discs.get_array().max() == pytest.approx(100)
+    grey, shares = ax.images
+    assert grey.get_array().shape == shares.get_array().shape == (3 * 6, 5 * 6)  # 12 pictures, five in a row
+    assert shares.get_array().max() == pytest.approx(100)
 
 
 @pytest.mark.parametrize("draw", [plots.image_overlay, plots.overlays])

@@ -76,7 +76,7 @@ def ranking(importance: Importance, ax: Axes | None = None, *, top: int = 20) ->
     end = MARGIN * float((shown["importance"] + shown["standard_error"].fillna(0)).max())
     _bars(ax, labels, values, colours, start=0, end=end)
     ax.errorbar(values, range(len(labels)), xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
-    ax.set_xlabel("importance, % (whiskers: ± 1 standard error)")
+    ax.set_xlabel("importance, %\n(whiskers: ± 1 standard error)", loc="right")
     return ax
 
 
@@ -113,7 +113,7 @@ def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None
     given = explanation.values(sample)
     labels = [
         f"{label} = {value(given[name])}" if name in given else label
-        for name, label in zip(shown.index, short(shown.index), strict=True)
+        for name, label in zip(shown.index, short(shown.index, 24), strict=True)
     ]
     lengths = list(shown * signs.replace(0, 1).fillna(1))
     colours = [ORANGE if sign < 0 else BLUE if sign > 0 else GREY for sign in signs]
@@ -127,7 +127,8 @@ def local_bars(explanation: Explanation, sample: int = 0, ax: Axes | None = None
     named = lengths[: len(shown)]
     _bars(ax, labels, lengths, colours, start=MARGIN * min(*named, 0), end=MARGIN * max(*named, 0))
     ax.axvline(0, color=INK, linewidth=0.8)
-    ax.set(xlabel=_direction(explanation), title=title(explanation, sample))
+    ax.set_xlabel(_direction(explanation), loc="right")
+    title(ax, explanation, sample)
     ax.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     return ax
 
@@ -150,5 +151,5 @@ def _bars(
 def _direction(explanation: Explanation) -> str:
     """What the bars are."""
     if len(explanation.units) > 1:
-        return f"share, % (all {len(explanation.units)} outputs together)"
+        return f"share, %\n(all {len(explanation.units)} outputs together)"
     return "share, %\n(left: a higher value lowers the output)"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from keras_sensitivity.plots._style import EMPHASIS, INK, new_axes, percent, plain
+from keras_sensitivity.plots._style import COLOURS, INK, new_axes, percent, plain
 from keras_sensitivity.plots._text import picture, short
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["side_by_side"]
 
-COLOURS = (*EMPHASIS, "#56B4E9", INK)
 # With the sizes, in points, at which they weigh the same to the eye. There are 12 of them and 7 colours, which have no
 # common divisor, so that looks of the same shape differ in colour.
 SHAPES = (("o", 5.6), ("s", 5.0), ("D", 4.6), ("^", 6.2), ("v", 6.2), ("P", 7.2), ("X", 7.2), ("<", 6.2), (">", 6.2),
@@ -74,7 +73,7 @@ def side_by_side(comparison: Comparison, ax: Axes | None = None, *, top: int = 2
     ax.set(yticks=range(len(labels)), yticklabels=labels, ylim=(len(labels) - 0.5, -0.5))
     ax.set_xlim(left=0)
     whiskers = "" if comparison.standard_errors.isna().all(axis=None) else "whiskers: ± 1 standard error; "
-    ax.set_xlabel(f"importance, %\n({whiskers}grey: range)")
+    ax.set_xlabel(f"importance, %\n({whiskers}grey: range)", loc="right")
     ax.tick_params(axis="y", length=0)
     plain(ax)
     _legend(ax, dots)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_sensitivity import errors
-from keras_sensitivity.plots._style import ORANGE, new_axes, title
+from keras_sensitivity.plots._style import INK, by_root, new_axes, percent_bar, title
 from keras_sensitivity.plots._text import picture
 
 if TYPE_CHECKING:
@@ -21,12 +21,14 @@ __all__ = ["image_map", "image_overlay", "overlays"]
 
 Array = np.ndarray[Any, Any]
 
-# Larger pictures are cut into this many blocks along their longer side, each with one disc.
-MOST_DISCS = 32
+# Larger pictures are cut into this many blocks along their longer side, each of one colour.
+MOST_BLOCKS = 32
 
-# Shares below this part of the largest get no disc, and pictures no black, so that the discs stand out.
-SMALLEST_PART = 0.02
-DARKEST = 0.3
+# Pictures have no dark greys, so that the colours stand out.
+DARKEST = 0.45
+
+# From nothing, through which the picture is seen, to the largest share.
+SHADES = ((0.0, "#D55E0000"), (0.6, "#D55E00D9"), (1.0, "#6B2300FF"))
 
 
 @picture
@@ -61,13 +63,13 @@ def image_map(importance: Importance, ax: Axes | None = None) -> Axes:
     pixels = shares.sum(axis=-1)
     image = ax.imshow(pixels, cmap="Blues", vmin=0, vmax=_reach(pixels), interpolation="nearest")
     ax.set_axis_off()
-    ax.figure.colorbar(image, ax=ax, label="importance, %")
+    ax.figure.colorbar(image, ax=ax, label="importance", format="{x:g} %")
     return ax
 
 
 @picture
 def image_overlay(explanation: Explanation, sample: int = 0, ax: Axes | None = None) -> Axes:
-    """Discs whose areas are the shares of the pixels at one sample, over its own picture in grey.
+    """The shares of the pixels at one sample as colours over its own picture in grey.
 
     Args:
         explanation: What to draw; the model's input must be images.
@@ -75,8 +77,9 @@ def image_overlay(explanation: Explanation, sample: int = 0, ax: Axes | None = N
         ax: Axes to draw on; None: new ones.
 
     Returns:
-        The axes: discs from light (none) to dark orange (the largest), percent, channels summed. A picture of more
-        than 32 pixels is cut into blocks, with one disc for the sum of each.
+        The axes: from nothing (none) over orange to dark brown (the largest), by the square root, percent,
+        channels summed; a thin line goes around what is brighter than the middle. A picture of more than 32 pixels is
+        cut into blocks, each with the colour of its sum.
 
     Raises:
         ValueError: If the model's input is no image.
@@ -89,19 +92,20 @@ def image_overlay(explanation: Explanation, sample: int = 0, ax: Axes | None = N
     >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
     >>> x = np.random.default_rng(0).uniform(size=(20, 8, 8, 1))
     >>> ax = plots.image_overlay(ks.explain(model, x[:3], background=x), sample=2)
-    >>> ax.images[0].get_array().shape  # height, width
-    (8, 8)
+    >>> [image.get_array().shape for image in ax.images]  # the picture, and the shares: height, width
+    [(8, 8), (8, 8)]
     """
     shares = explanation.map
     if shares is None:
         errors.refuse_no_map()
     ax = new_axes(4.8, 4.0) if ax is None else ax
-    pixels = shares[sample].sum(axis=-1)
-    ax.imshow(_grey(explanation.newest_image(sample)), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    block = math.ceil(max(pixels.shape) / MOST_DISCS)
-    _discs(ax, _blocks(pixels, block), size=block, label="share of the sensitivity, %")
-    ax.set_axis_off()
-    ax.set_title(title(explanation, sample))
+    pixels, picture = shares[sample].sum(axis=-1), _grey(explanation.newest_image(sample))
+    _draw_grey(ax, picture)
+    block = math.ceil(max(pixels.shape) / MOST_BLOCKS)
+    if block == 1 and min(picture.shape) > 1 and np.ptp(picture):
+        ax.contour(picture, levels=[(1 + DARKEST) / 2], colors=INK, linewidths=0.7, alpha=0.6)
+    _draw_shares(ax, _blocks(pixels, block), size=block, label="share of the sensitivity")
+    title(ax, explanation, sample)
     return ax
 
 
@@ -115,7 +119,7 @@ def overlays(explanation: Explanation, ax: Axes | None = None, *, most: int = 50
         most: Samples to draw at most.
 
     Returns:
-        The axes: each picture in grey with discs like those of `image_overlay`, relative to its own largest share.
+        The axes: each picture in grey with colours like those of `image_overlay`, relative to its own largest share.
 
     Raises:
         ValueError: If the model's input is no image.
@@ -136,33 +140,31 @@ def overlays(explanation: Explanation, ax: Axes | None = None, *, most: int = 50
     if shares is None:
         errors.refuse_no_map()
     count = min(most, len(explanation))
-    block = math.ceil(max(shares.shape[1:3]) / MOST_DISCS)
+    block = math.ceil(max(shares.shape[1:3]) / MOST_BLOCKS)
     pictures = _tiles([_grey(explanation.newest_image(sample)) for sample in range(count)], fill=1.0, block=block)
     relative = [100 * part / _reach(_blocks(part, block)) for part in shares[:count].sum(axis=-1)]
     ax = new_axes(6.0, 5.0 * pictures.shape[0] / pictures.shape[1]) if ax is None else ax
-    ax.imshow(pictures, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    _discs(ax, _blocks(_tiles(relative, fill=0.0, block=block), block), size=block, label="% of its largest")
-    ax.set_axis_off()
+    _draw_grey(ax, pictures)
+    _draw_shares(ax, _blocks(_tiles(relative, fill=0.0, block=block), block), size=block, label="of its largest")
     return ax
 
 
-def _discs(ax: Axes, shares: Array, size: int, label: str) -> None:
-    """A disc for each entry of an array of shape (height, width), in the middle of a square of ``size`` pixels."""
-    from matplotlib.collections import EllipseCollection
+def _draw_grey(ax: Axes, picture: Array) -> None:
+    ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.set_axis_off()
+
+
+def _draw_shares(ax: Axes, shares: Array, size: int, label: str) -> None:
+    """Colours for an array of shape (height, width), each entry a square of ``size`` pixels, over what is there."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    rows, columns = np.nonzero(shares > SMALLEST_PART * shares.max())
-    found = shares[rows, columns]
-    diameters = 0.92 * size * np.sqrt(found / _reach(shares))
-    centres = np.stack([columns, rows], axis=1) * size + (size - 1) / 2
-    white_to_orange = LinearSegmentedColormap.from_list("shares", ["white", ORANGE])
-    discs = EllipseCollection(
-        diameters, diameters, np.zeros(len(found)), units="xy", offsets=centres, offset_transform=ax.transData,
-        array=found, cmap=white_to_orange, edgecolors="white", linewidths=0.4,
-    )  # fmt: skip
-    discs.set_clim(0, _reach(shares))
-    ax.add_collection(discs)
-    ax.figure.colorbar(discs, ax=ax, label=label, shrink=0.8)
+    rows, columns = shares.shape
+    limits = ax.axis()  # those of the picture, which the last blocks may leave
+    edges = (-0.5, size * columns - 0.5, size * rows - 0.5, -0.5)
+    colours = LinearSegmentedColormap.from_list("shares", SHADES)
+    image = ax.imshow(shares, cmap=colours, norm=by_root(_reach(shares), root=2), extent=edges, interpolation="nearest")
+    ax.axis(limits)
+    percent_bar(ax, image, label=label, shrink=0.8)
 
 
 def _reach(values: Array) -> float:

@@ -8,7 +8,14 @@ import numpy as np
 import pandas as pd
 
 from keras_sensitivity import errors
-from keras_sensitivity.plots._style import BLUE, new_axes, percent, plain, rows_of_cells, title
+from keras_sensitivity.plots._style import (
+    BLUE,
+    new_axes,
+    percent,
+    plain,
+    rows_of_cells,
+    title,
+)
 from keras_sensitivity.plots._text import picture
 
 if TYPE_CHECKING:
@@ -56,8 +63,8 @@ def lag_profile(importance: Importance, ax: Axes | None = None) -> Axes:
         ax.stairs(lags, np.arange(len(lags) + 1) - 0.5, fill=True, color=BLUE)
     else:
         ax.bar(lags.index, lags, width=0.8, color=BLUE)
-    ax.set(xlabel="lag, steps back from the newest", ylabel="importance, %", xlim=(len(lags) - 0.4, -0.6))
-    ax.locator_params(axis="x", integer=True)
+    ax.set(ylabel="importance, %", xlim=(len(lags) - 0.4, -0.6))
+    _lag_axis(ax)
     plain(ax)
     return ax
 
@@ -128,7 +135,7 @@ def local_heat_map(explanation: Explanation, sample: int = 0, ax: Axes | None = 
         errors.refuse_no_lags()
     ranked = by_lag.abs().sum().sort_values(ascending=False, kind="stable").index
     ax = _lags_by_features(by_lag[ranked], ax, top, signed=len(explanation.units) == 1)
-    ax.set_title(title(explanation, sample))
+    title(ax, explanation, sample)
     return ax
 
 
@@ -141,9 +148,15 @@ def _lags_by_features(by_lag: pd.DataFrame, ax: Axes | None, top: int, *, signed
         shown.loc[f"the other {rest.shape[1]:,}: {percent(rest.abs().to_numpy().sum())}"] = np.nan
     num_rows, num_lags = shown.shape
     ax = new_axes(6.8, 1.4 + 0.3 * num_rows) if ax is None else ax
-    label = "share of the sensitivity, %"
+    label = "share of the sensitivity"
     edges = (num_lags - 0.5, -0.5, num_rows - 0.5, -0.5)
     rows_of_cells(ax, shown.iloc[:, ::-1], label=label, extent=edges, signed=signed)
-    ax.set_xlabel("lag, steps back from the newest")
-    ax.locator_params(axis="x", integer=True)
+    _lag_axis(ax)
     return ax
+
+
+def _lag_axis(ax: Axes) -> None:
+    """Ticks at whole lags, with their names."""
+    ax.locator_params(axis="x", integer=True)
+    ax.xaxis.set_major_formatter(lambda place, _: f"lag {place:g}")
+    ax.set_xlabel("steps back from the newest", loc="right")

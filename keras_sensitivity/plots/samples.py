@@ -49,7 +49,7 @@ def overview(explanation: Explanation, ax: Axes | None = None, *, top: int = 20,
         rest = ranked.iloc[:, top:].sum(axis=1).mean()
         shown[f"the other {ranked.shape[1] - top:,}: {percent(rest)}"] = np.nan
     ax = new_axes(2.4 + 0.3 * shown.shape[1], 2.2 + 0.2 * len(shown)) if ax is None else ax
-    rows_of_cells(ax, shown, label="share of the sensitivity, %")
+    rows_of_cells(ax, shown, label="share of the sensitivity")
     ax.set_xticks(range(shown.shape[1]), short(shown.columns, 24), rotation=90)
     ax.set_ylabel("sample")
     return ax

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from keras_sensitivity.plots._style import (
-    EMPHASIS,
+    COLOURS,
     GREY,
     INK,
     new_axes,
@@ -25,8 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["trajectory", "trajectory_heat_map"]
 
+# What the columns of a trajectory of lags are called.
+LAG = "lag"
+
 # Points between the centres of two labels.
 LABEL_GAP = 13.0
+
+# One after the other, when all colours are taken: no two lines look alike.
+DASHES = ("-", "--", ":", "-.", (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (1.5, 0.7)))
+
+# Deaths are named together within this part of the width: as many names as this, and how many more.
+NAMES_GAP, MOST_NAMES, NAME_LETTERS = 0.34, 3, 16
 
 
 @picture
@@ -44,9 +53,10 @@ def trajectory(
     Args:
         importances: `SensitivityCallback.trajectory` or ``lag_trajectory``: index epoch, columns features, percent.
         ax: Axes to draw on; None: new ones.
-        events: `SensitivityCallback.events`: a cross marks a death, a ring a revival.
+        events: `SensitivityCallback.events`: a cross marks a death, a ring a revival, with their names.
         noise: `SensitivityCallback.noise_band`: a grey band between these percents, in which features look like noise.
-        top: Features that are coloured and named: those most important at the last epoch. The others are grey.
+        top: Features that are coloured and named: those most important at the last epoch. The others are grey. Where
+            there are more than colours, the lines are dashed.
         log: Whether percents are on a logarithmic scale, on which features near death can be told apart.
 
     Returns:
@@ -66,13 +76,11 @@ def trajectory(
     ax = new_axes(7.2, 4.2) if ax is None else ax
     last = importances.iloc[-1].sort_values(ascending=False, kind="stable")
     names = list(last.index)  # of features, or numbers of lags
-    colours: dict[Any, str] = {name: EMPHASIS[index % len(EMPHASIS)] for index, name in enumerate(names[:top])}
-    for name in reversed(names):
-        style: dict[str, Any] = {"color": GREY, "linewidth": 1.0, "alpha": 0.7, "zorder": 2}
-        if name in colours:
-            style = {"color": colours[name], "linewidth": 2.2, "zorder": 3}
+    styles = {name: _line_style(number) for number, name in enumerate(names[:top])}
+    grey = {"color": GREY, "linewidth": 1.0, "alpha": 0.7, "zorder": 2}
+    for name, label in reversed([*zip(names, _names(last.index), strict=True)]):
         marker = "o" if len(importances) == 1 else None
-        ax.plot(importances.index, importances[name], label=str(name), marker=marker, **style)
+        ax.plot(importances.index, importances[name], label=label, marker=marker, **styles.get(name, grey))
     ax.set(xlabel="epoch", ylabel="importance, %")
     ax.locator_params(axis="x", integer=True)
     ax.margins(x=0.01)
@@ -84,7 +92,7 @@ def trajectory(
     else:
         ax.set_ylim(0, max(1.06 * float(importances.max().max()), 1e-9))
     plain(ax)
-    _label_ends(ax, last[:top], colours.values())
+    _label_ends(ax, last[:top], list(styles.values()))
     keys: list[Any] = []
     if noise is not None:
         keys.append(noise_band(ax.fill_between, noise.index, noise["lower"], noise["upper"]))
@@ -103,8 +111,8 @@ def trajectory_heat_map(importances: pd.DataFrame, ax: Axes | None = None, *, to
     Args:
         importances: `SensitivityCallback.trajectory` or ``lag_trajectory``: index epoch, columns features, percent.
         ax: Axes to draw on; None: new ones.
-        top: Rows at the most: those most important at the last epoch, the first above. A last row names the share that
-            the rest has there.
+        top: Rows at the most: those most important at the last epoch, the first above; of lags, the newest above. A
+            last row names the share that the rest has there.
 
     Returns:
         The axes: epochs to the right, percent from white (none) to dark blue (the largest).
@@ -120,10 +128,13 @@ def trajectory_heat_map(importances: pd.DataFrame, ax: Axes | None = None, *, to
     """
     ranked = importances[importances.iloc[-1].sort_values(ascending=False, kind="stable").index].T
     shown, rest = ranked[:top].copy(), ranked[top:]
+    if importances.columns.name == LAG:
+        shown = shown.sort_index()  # lags have an order of their own
+    shown.index = _names(shown.index)
     if len(rest):
         shown.loc[f"the other {len(rest):,}: {percent(rest.iloc[:, -1].sum())}"] = np.nan
     ax = new_axes(7.2, 1.4 + 0.3 * len(shown)) if ax is None else ax
-    rows_of_cells(ax, shown, label="importance, %")
+    rows_of_cells(ax, shown, label="importance")
     # Looks need not be evenly spaced, so each cell is numbered by its epoch.
     ax.xaxis.set_major_formatter(lambda place, _: _at(importances.index, place))
     ax.locator_params(axis="x", integer=True)
@@ -136,8 +147,20 @@ def _at(epochs: pd.Index[Any], place: float) -> str:
     return str(epochs[int(place)]) if place == int(place) and 0 <= place < len(epochs) else ""
 
 
+def _names(columns: pd.Index[Any]) -> pd.Index[str]:
+    """Names of features as they are, of lags in words."""
+    return pd.Index([f"lag {name}" if columns.name == LAG else str(name) for name in columns])
+
+
+def _line_style(number: int) -> dict[str, Any]:
+    """Colour and dashes of the line of this number, which no other has."""
+    dashes = DASHES[number // len(COLOURS) % len(DASHES)]
+    return {"color": COLOURS[number % len(COLOURS)], "linestyle": dashes, "linewidth": 2.2, "zorder": 3}
+
+
 def _mark_events(ax: Axes, events: pd.DataFrame) -> list[Any]:
-    """A cross at each death, a ring at each revival; returns those that a legend has to explain."""
+    """A cross at each death, a ring at each revival, with their names; returns those that a legend has to explain."""
+    _name_events(ax, events)
     marks = []
     for kind, marker, face in (("died", "x", INK), ("revived", "o", "none")):
         chosen = events[events["event"] == kind]
@@ -149,27 +172,50 @@ def _mark_events(ax: Axes, events: pd.DataFrame) -> list[Any]:
     return marks
 
 
-def _label_ends(ax: Axes, values: pd.Series[float], colours: Iterable[str]) -> None:
+def _name_events(ax: Axes, events: pd.DataFrame) -> None:
+    """The names of features above where they died or revived; of several that are close to each other, in a column."""
+    import matplotlib.patheffects
+
+    halo = [matplotlib.patheffects.withStroke(linewidth=2.5, foreground="white")]
+    names = dict(zip(events["feature"], short(events["feature"], NAME_LETTERS), strict=True))
+    left, right = ax.get_xlim()
+    places = (events["epoch"].to_numpy() - left) / (right - left)
+    for _, group in events.assign(place=places).groupby(places // NAMES_GAP):
+        words = list(dict.fromkeys(names[name] for name in group["feature"]))
+        more = [f"and {len(words) - MOST_NAMES} more"] if len(words) > MOST_NAMES else []
+        first, last = group["epoch"].min(), group["epoch"].max()
+        epoch, side = (first + last) / 2, "center"
+        if group["place"].min() < NAMES_GAP / 2:
+            epoch, side = first, "left"
+        elif group["place"].max() > 1 - NAMES_GAP / 2:
+            epoch, side = last, "right"
+        ax.annotate("\n".join([*words[:MOST_NAMES], *more]), (epoch, group["importance"].max()), (0, 6), fontsize=7.5,
+                    textcoords="offset points", ha=side, va="bottom", linespacing=0.95, color=INK, zorder=5,
+                    path_effects=halo, annotation_clip=False)  # fmt: skip
+
+
+def _label_ends(ax: Axes, values: pd.Series[float], styles: Sequence[dict[str, Any]]) -> None:
     """Names behind the ends of the lines, moved apart where they would overlap, with a thread to the end."""
     to_points = 72 / ax.figure.dpi
     heights = [ax.transData.transform((0, value))[1] * to_points for value in values]
     low = ax.transAxes.transform((0, 0))[1] * to_points
     right = ax.get_xlim()[1]
-    names, places = short(values.index), _apart(heights, LABEL_GAP, low)
-    for colour, name, value, height, place in zip(colours, names, values, heights, places, strict=True):
+    names, places = short(_names(values.index)), _apart(heights, LABEL_GAP, low)
+    for style, name, value, height, place in zip(styles, names, values, heights, places, strict=True):
         ax.annotate(
             f"{name}  {percent(value)}",
             xy=(right, value),
             xytext=(14, place - height),
             textcoords="offset points",
             fontsize=9,
-            color=colour,
+            color=style["color"],
             fontweight="bold",
             va="center",
             annotation_clip=False,
             arrowprops={
                 "arrowstyle": "-",
-                "color": colour,
+                "color": style["color"],
+                "linestyle": style["linestyle"],
                 "linewidth": 0.8,
                 "shrinkA": 1,
                 "shrinkB": 0,

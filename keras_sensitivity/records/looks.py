@@ -86,7 +86,7 @@ class LookWriter:
         draw("ranking", functools.partial(plots.ranking, importance, top=MOST_FEATURES), 1.0 + 0.27 * bars)
         if importance.lags is not None:
             draw("lags", functools.partial(plots.lag_profile, importance), 3.2)
-            draw("lags_and_features", functools.partial(plots.heat_map, importance), 1.4 + 0.3 * bars)
+            draw("lags_and_features", functools.partial(plots.heat_map, importance), 1.4 + 0.3 * bars, width=6.0)
         if importance.map is not None:
             draw("map", functools.partial(plots.image_map, importance), 4.0)
 
