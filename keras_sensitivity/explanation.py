@@ -156,6 +156,27 @@ class Explanation:
         return pd.DataFrame(shares.percent(self._squares), index=self._index, columns=list(self._features.names))
 
     @property
+    def sizes(self) -> pd.DataFrame:
+        """The q[f] of each sample, of whose squares the shares are made, shape (num_samples, num_features).
+
+        In output (per input for ``scale=None``); without a time axis and for one unit the size of the derivative, times
+        the standard deviation.
+        """
+        return pd.DataFrame(np.sqrt(self._squares), index=self._index, columns=list(self._features.names))
+
+    @property
+    def newest_values(self) -> pd.DataFrame:
+        """The value of each feature at the newest step, shape (num_samples, num_features); NaN for groups and codes."""
+        values = []
+        for block, given, steps in zip(self._blocks, self._derivatives.values, self._derivatives.steps, strict=True):
+            by_step = given.reshape(len(self), -1, block.num_entries)
+            newest = np.take_along_axis(by_step, steps[:, :1, None], axis=1)[:, 0].astype(float)
+            values.append(newest if block.is_number else np.full_like(newest, np.nan))
+        first = np.unique(self._features.of_entry, return_index=True)[1]
+        of_features = np.where(self._features.are_columns, np.concatenate(values, axis=1)[:, first], np.nan)
+        return pd.DataFrame(of_features, index=self._index, columns=list(self._features.names))
+
+    @property
     def lags(self) -> pd.DataFrame | None:
         """Share of each lag (gamma), percent, shape (num_samples, num_lags); rows sum to 100. None without a time axis.
 
@@ -415,6 +436,22 @@ class Explanation:
         from keras_sensitivity import report
 
         return report.written(report.explanation_page(self, report.Context(title=title)), path)
+
+    def plot_beeswarm(self, unit: int | str | None = None, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw `keras_sensitivity.plots.beeswarm`: all samples, a row a feature, a dot a sample.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "softmax")])
+        >>> ax = ks.explain(model, np.eye(2)).plot_beeswarm(unit=2)
+        >>> ax.get_xlabel().splitlines()
+        ['rise of unit 2, to first order,', 'where the feature rises by one standard deviation']
+        """
+        from keras_sensitivity import plots
+
+        return plots.beeswarm(self, ax=ax, unit=unit, **options)
 
     # --- what the rest is derived from ------------------------------------------------------------------------------
 

@@ -75,6 +75,17 @@ def check_member(name: str, value: object, names: Sequence[str]) -> int:
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
+def check_one_unit(units: Sequence[str]) -> None:
+    """Refuse several units where a derivative has to have a direction."""
+    if len(units) > 1:
+        fail(
+            f"There is no direction of {len(units)} outputs together.",
+            expected="one unit",
+            received=f"{len(units)} units: {listed(units)}",
+            fix="pass unit=, its name or its index, or explain with Definition(output=...)",
+        )
+
+
 def check_sample(value: object, count: int) -> None:
     """Refuse what is not the position of one of ``count`` explained samples."""
     integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)

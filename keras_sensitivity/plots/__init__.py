@@ -7,6 +7,7 @@ dark page.
 
 from keras_sensitivity.plots._style import value
 from keras_sensitivity.plots.bars import local_bars, ranking
+from keras_sensitivity.plots.beeswarms import beeswarm
 from keras_sensitivity.plots.comparison import side_by_side
 from keras_sensitivity.plots.effects import effect
 from keras_sensitivity.plots.figures import html, pixels, svg
@@ -16,6 +17,7 @@ from keras_sensitivity.plots.samples import overview
 from keras_sensitivity.plots.trajectories import trajectory, trajectory_heat_map
 
 __all__ = [
+    "beeswarm",
     "effect",
     "heat_map",
     "html",
