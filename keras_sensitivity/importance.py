@@ -17,7 +17,7 @@ import pandas as pd
 from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Features
-from keras_sensitivity.labels import unit_labels
+from keras_sensitivity.labels import in_words, unit_labels
 from keras_sensitivity.look import FORMAT, Look
 from keras_sensitivity.moments import Means
 from keras_sensitivity.sizes import NUMBERS, Sizes
@@ -135,9 +135,9 @@ class Importance:
         return unit_labels(self._units, is_only=len(self._units) == 1 and not isinstance(self.definition.output, int))
 
     def __repr__(self) -> str:
-        leading = ", ".join(f"{name} {share:.1f} %" for name, share in self.features.nlargest(3).items())
+        leading = in_words(self.features, most=3)
         lags = f" and {self._num_lags} lags" if self._num_lags else ""
-        return f"<Importance of {len(self._names)} features{lags} from {self.num_samples:,} samples: {leading}, ...>"
+        return f"<Importance of {len(self._names)} features{lags} from {self.num_samples:,} samples: {leading}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the picture of `plot`, and the ten leading rows of `table`."""

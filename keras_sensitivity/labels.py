@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-__all__ = ["labels", "printable", "unit_labels"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["in_words", "labels", "printable", "unit_labels"]
 
 # Names that have this part in common, at their ends together, are alike: they are told apart by what is between.
 ALIKE = 0.5
@@ -43,6 +47,18 @@ def labels(names: Iterable[object], most: int = 32, *, is_shown: Callable[[str],
     short = {text: text if _width(text) <= most else _elided(text, every, most) for text in every}
     found = _numbered({name: short[text] for name, text in written.items()}, most)
     return [found[name] for name in given]
+
+
+def in_words(shares: pd.Series[float], most: int) -> str:
+    """The largest shares, percent, in a line.
+
+    >>> import pandas as pd
+    >>> in_words(pd.Series({"age": 20.0, "debt": 79.96, "size": 0.04}), most=2)
+    'debt 80.0 %, age 20.0 %, ...'
+    """
+    leading = shares.nlargest(most)
+    words = [f"{name} {share:.1f} %" for name, share in zip(labels(leading.index), leading, strict=True)]
+    return ", ".join(words + ["..."] * (len(shares) > most))
 
 
 def unit_labels(units: Sequence[str], *, is_only: bool) -> tuple[str, ...]:
