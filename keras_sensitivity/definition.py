@@ -20,7 +20,8 @@ class Definition:
 
     Args:
         output: Which output units are measured. None: all of them, combined as the root of the sum of their squares.
-            An int: the unit with this index, from 0. A str: the head with this name.
+            An int: the unit with this index, from 0. A str: the head with this name. The sum over more than 64 units is
+            estimated, see `Importance.estimation_error`.
         logits: False differentiates what the model returns, as in the paper. True differentiates what goes into a
             final softmax or sigmoid: large networks saturate, and the derivative of a probability near 0 or 1
             vanishes where that of its logit does not.

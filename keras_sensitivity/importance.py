@@ -113,6 +113,7 @@ class Importance:
         units: tuple[str, ...],
         definition: Definition,
         mode: str = "static",
+        num_draws: int | None = None,
         swapped: tuple[int, ...] = (),
     ) -> None:
         self._look = look
@@ -122,6 +123,7 @@ class Importance:
         self._units = units
         self._swapped = swapped
         self.mode = mode
+        self._num_draws = num_draws
         self.definition = definition
 
     @property
@@ -237,8 +239,31 @@ class Importance:
         return pd.DataFrame(self._sizes.outputs.T, index=list(self._units), columns=["mean", "std"])
 
     @property
+    def units(self) -> tuple[str, ...]:
+        """Names of the output units, shape (num_units,)."""
+        return self._units
+
+    @property
+    def estimation_error(self) -> pd.Series[float] | None:
+        """About how far the size q of each feature may be off because the sum over the units is estimated.
+
+        One standard error, at most, percent of the size, shape (num_features,); it is a part of ``standard_error`` in
+        `table`. With h estimated by K random signs of each row i, to first order
+
+            error of the mean of h <= sqrt(2/K * sum over i of h_i**2) / n
+
+        None where each unit was measured by itself. More than 64 units are estimated, see `Definition`.
+        """
+        found = self._sizes.estimation_errors
+        return None if found is None else pd.Series(found, index=self._names, name="estimation_error")
+
+    @property
     def by_output(self) -> pd.DataFrame:
-        """Importances of each output unit alone, percent, shape (num_units, num_features); each row sums to 100."""
+        """Importances of each output unit alone, percent, shape (num_units, num_features); each row sums to 100.
+
+        Raises:
+            ValueError: If the units were not measured one by one: see `estimation_error`.
+        """
         return pd.DataFrame(shares.percent(self.rms_by_output.to_numpy()), index=list(self._units), columns=self._names)
 
     @property
@@ -246,7 +271,11 @@ class Importance:
         """The size q of each feature for each output unit alone, shape (num_units, num_features).
 
         In output (per input for ``scale=None``).
+
+        Raises:
+            ValueError: If the units were not measured one by one: see `estimation_error`.
         """
+        errors.check_single_units(self._num_draws, len(self._units))
         return pd.DataFrame(self._sizes.by_output, index=list(self._units), columns=self._names)
 
     @property
@@ -265,7 +294,7 @@ class Importance:
         - ``mean``, ``std``: of the derivative over rows, units and lags, scaled as that is for ``rms``, so that for one
           unit, no time axis and no swap ``rms**2 == mean**2 + std**2``. The sign of ``mean`` is the direction of the
           effect; a ``std`` near 0 means a linear one. Derivatives of several units may cancel: choose one with
-          ``Definition(output=...)``. NaN for groups and codes.
+          ``Definition(output=...)``. NaN for groups and codes, and where the units were not measured one by one.
         - ``change``: what the feature was changed by: "derivative" or "swap", see `Definition`.
         - ``caution``: why a derivative may say something else than a real change: "heavy tails", where the outermost
           4 % of the values make more than half of the variance; "rare values", where 95 % of the rows have about the
@@ -273,7 +302,7 @@ class Importance:
         - ``rank``: 1 for the most important.
         """
         importance = self.features
-        mean, std = self._sizes.mean_and_std
+        mean, std = self._sizes.mean_and_std if self._num_draws is None else (np.nan, np.nan)
         columns = {
             "importance": importance,
             "standard_error": self._sizes.standard_errors,
@@ -394,6 +423,8 @@ class Importance:
         self._check_moments("drawn along a feature")
         position = errors.check_member("feature", feature, self._features.names)
         only = None if unit is None else errors.check_member("unit", unit, self._units)
+        if only is not None:
+            errors.check_single_units(self._num_draws, len(self._units))
         errors.check_path(
             self._features.names[position],
             num_entries=int((self._features.of_entry == position).sum()),
@@ -525,6 +556,7 @@ class Importance:
             "num_lags": self._num_lags,
             "units": self._units,
             "mode": self.mode,
+            "num_draws": self._num_draws,
             "swapped": self._swapped,
         }
         with open(path, "wb") as file:  # an open file, because np.savez would append a suffix to a path
@@ -556,6 +588,7 @@ class Importance:
                 num_lags=described["num_lags"],
                 units=tuple(described["units"]),
                 mode=str(described["mode"]),
+                num_draws=described["num_draws"],
                 definition=Definition(**described["definition"]),
                 swapped=tuple(described["swapped"]),
             )
@@ -568,8 +601,9 @@ class Importance:
 
     def _check_whole(self) -> None:
         """Raise whatever is raised where the numbers do not fit the names, or each other."""
-        for each in ("table", "by_output", "lags", "by_lag", "map", "usage", "outputs", "num_samples", "flat_part"):
+        for each in ("table", "lags", "by_lag", "map", "usage", "outputs", "num_samples", "flat_part"):
             getattr(self, each)
+        _ = self.by_output if self._num_draws is None else self.estimation_error
 
     def merge(self, other: Importance) -> Importance:
         """The importance of the rows of both: looks at parts of the rows, such as those of several machines, add up.
@@ -636,6 +670,7 @@ class Importance:
             "features": self._features,
             "units": self._units,
             "mode": self.mode,
+            "num_draws": self._num_draws,
             "num_lags": self._num_lags,
             "image_shape": self._image_shape,
             "definition": self.definition,
@@ -646,7 +681,7 @@ class Importance:
 
     @functools.cached_property
     def _sizes(self) -> Sizes:
-        return Sizes(self._look, self._features, self.definition, self._swapped)
+        return Sizes(self._look, self._features, self.definition, self._swapped, self._num_draws)
 
     @property
     def _names(self) -> pd.Index[str]:

@@ -55,6 +55,9 @@ class Look(Mapping[str, Any]):
                    were not swapped for it; where it was asked whether derivatives and real changes agree
     ============== =====================================================================================================
 
+    Where the sum over many units is estimated by random signs, it is the only unit of "derivatives", "same_step",
+    "probes" and the paths, with a mean of 0; "outputs", "swaps" and "pairs" have all units.
+
     Example:
 
     >>> import numpy as np

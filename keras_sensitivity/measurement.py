@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import scipy.special
 
-from keras_sensitivity import errors
+from keras_sensitivity import errors, shares
 from keras_sensitivity.bins import Binned, Bins
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import image_shape
@@ -41,6 +42,9 @@ CHECK_ROWS, MOST_CHECKED, MOST_CHECK_PASSES = 512, 64, 64
 
 # Values whose places are kept from look to look at the most, 12 bytes each.
 MOST_PLACES = 2**24
+
+# Seconds of a look that are told before it is taken.
+LONG = 10.0
 
 # Fewer rows than this tell nothing.
 FEWEST_CHECK_ROWS = 32
@@ -114,11 +118,25 @@ class Measurement:
         count = self._plan.traced.num_derivatives
         wide = f" A row has {count:,} derivatives, too many for a path: scale='std'." if self._is_wide else ""
         swapped = f" Features swapped with other rows: {len(self.swapped)}." if self.swapped else ""
-        return self._plan.description + wide + swapped
+        return self._plan.description + self._estimated + wide + swapped
+
+    @property
+    def _estimated(self) -> str:
+        """That the sum over the units is estimated, and how well; "" if it is not."""
+        traced, num_rows = self._plan.traced, self._plan.rows.num_rows
+        if traced.num_draws is None:
+            return ""
+        error = "" if num_rows is None else f" of about {shares.estimation_error(num_rows, traced.num_draws):.1g} %"
+        return (
+            f" The sum over the {len(traced.units):,} units is estimated by {traced.num_draws} random signs a row, "
+            f"with a standard error{error} (Importance.estimation_error)."
+        )
 
     def rehearse(self) -> None:
-        """Run a first batch, so that most of what can fail does so now; nothing is kept, nothing is warned of."""
+        """Run a first batch, so that most of what can fail does so now; it is only warned of a look that takes long."""
+        start = time.perf_counter()
         self._plan.rehearse()
+        self._warn_if_slow(time.perf_counter() - start)
 
     def renew(self) -> None:
         """Take the network as it is now, where it may have changed since the last look."""
@@ -137,11 +155,14 @@ class Measurement:
         num_features = len(self.feature_names)
         tally = None if self._swapping is None else self._swapping.tally()
         look: Look | None = None
+        start = time.perf_counter()
         for index, (batch, weights, seen) in enumerate(plan.run(progress)):
             part = self._look(seen, index)
             look = part if look is None else look.merge(part)
             if tally is not None:
                 tally.add(batch, weights, self._squares(seen.rows) if len(self.swapped) < num_features else None)
+            if index == 0 and plan.num_batches != 1:
+                self._warn_if_slow(time.perf_counter() - start)
         assert look is not None
         moments = {**look, **self._of_background(), **(tally.moments() if tally else {})}
         importance = Importance(
@@ -151,6 +172,7 @@ class Measurement:
             num_lags=plan.traced.num_lags,
             units=plan.units,
             mode=plan.traced.mode,
+            num_draws=plan.traced.num_draws,
             definition=self._definition,
             swapped=self.swapped,
         )
@@ -267,6 +289,12 @@ class Measurement:
                 self._warn_once(errors.warn_constant)
             else:
                 self._warn_once(errors.warn_ignores_newest_step)
+
+    def _warn_if_slow(self, seconds_of_batch: float) -> None:
+        """Warn of a look that takes long, before it is taken."""
+        seconds = seconds_of_batch * (self._plan.num_batches or 1)
+        if seconds > LONG:
+            self._warn_once(errors.warn_slow, seconds, self._plan.rows.num_rows, len(self._plan.traced.units))
 
     def _warn_of_network(self) -> None:
         """Warn of how the network was read."""

@@ -126,6 +126,11 @@ class Plan(Generic[R]):
             f"batches of {self.batch_size:,}; {traced.description}."
         )
 
+    @property
+    def num_batches(self) -> int | None:
+        """How many batches the rows make; None of a stream."""
+        return None if self.rows.num_rows is None else math.ceil(self.rows.num_rows / self.batch_size)
+
     def renew(self) -> None:
         """Ask the network for its pass anew: it may have changed since."""
         before, self.traced = self.traced, self._kind(self.first_batch, self.question)
@@ -143,8 +148,7 @@ class Plan(Generic[R]):
         """
         batches: Iterable[tuple[Batch, Array]] = self.rows.batches(self.batch_size)
         if progress:
-            num_rows = self.rows.num_rows
-            batches = _with_progress(batches, None if num_rows is None else math.ceil(num_rows / self.batch_size))
+            batches = _with_progress(batches, self.num_batches)
         masked: list[int] = []
         weight = 0.0
         for index, (batch, weights) in enumerate(batches):

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import errors
+from keras_sensitivity.bits import bits_of, row_codes
 
 __all__ = ["NoiseProbes"]
-
-Array = np.ndarray[Any, Any]
-
-# Some devices take numbers below this one for 0, so all do here.
-SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 
 
 @keras.saving.register_keras_serializable(package="keras_sensitivity")
@@ -98,10 +92,8 @@ class NoiseProbes(keras.layers.Layer):
 
     def noise(self, inputs: tf.Tensor) -> tf.Tensor:
         """The noise of each row, or of each step of each row: shape (..., num_features) -> (..., num_probes)."""
-        bits = _bits(inputs)
-        column_keys = _keys((2, bits.shape[-1]), self.seed, 0)
-        first, second = (tf.reduce_sum(_mixed(bits ^ keys), axis=-1, keepdims=True) for keys in column_keys)
-        codes = _mixed(_mixed(first ^ _keys((self.num_probes,), self.seed, 1)) + second)
+        errors.check_probes_type(inputs.dtype)
+        codes = row_codes(bits_of(inputs), self.num_probes, self.seed)
         # In float64: no code rounds to a probability of 1, whose quantile is infinite, and compilers that round
         # differently still agree on the float32.
         uniform = (tf.cast(codes, tf.float64) + 0.5) / 2**32
@@ -121,34 +113,3 @@ class NoiseProbes(keras.layers.Layer):
         """What the layer is made of, for saving."""
         own: dict[str, Any] = super().get_config()
         return own | {"num_probes": self.num_probes, "seed": self.seed}
-
-
-def _bits(inputs: tf.Tensor) -> tf.Tensor:
-    """32 bits of each number; equal numbers have equal bits whatever their type, and so have 0.0 and -0.0."""
-    errors.check_probes_type(inputs.dtype)
-    number = tf.cast(inputs, tf.float32)
-    bits = _normal_bits(number)
-    if inputs.dtype.size < 4 or inputs.dtype == tf.float32:
-        return bits
-    rest = tf.cast(inputs, tf.float64) - tf.cast(number, tf.float64)
-    return bits ^ _mixed(_normal_bits(tf.cast(rest, tf.float32)))  # unchanged if the number fits into float32
-
-
-def _normal_bits(number: tf.Tensor) -> tf.Tensor:
-    return tf.bitcast(tf.where(tf.abs(number) < SMALLEST_NORMAL, 0.0, number), tf.uint32)
-
-
-def _mixed(codes: tf.Tensor) -> tf.Tensor:
-    """A permutation of the 32-bit integers in which each bit of the result depends on every bit of the code.
-
-    The finalizer of MurmurHash3 by Austin Appleby, in the public domain; it leaves 0 where it is.
-    """
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
-        codes ^= tf.bitwise.right_shift(codes, tf.constant(shift, tf.uint32))
-        codes *= tf.constant(factor, tf.uint32)
-    return codes ^ tf.bitwise.right_shift(codes, tf.constant(16, tf.uint32))
-
-
-def _keys(shape: tuple[int, ...], *seeds: int) -> Array:
-    """Fixed random 32-bit integers."""
-    return np.random.SeedSequence(seeds).generate_state(math.prod(shape)).reshape(shape)

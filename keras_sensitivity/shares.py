@@ -29,6 +29,7 @@ __all__ = [
     "Estimates",
     "Path",
     "averages",
+    "estimation_error",
     "lag_weights",
     "noise_band",
     "numerators",
@@ -259,6 +260,14 @@ def standard_errors(q: Array, estimates: Estimates, own_scatter: Array) -> Array
     share = q / q.sum()
     variance = (own - 2 * share * with_all + share**2 * with_all.sum()) / q.sum() ** 2
     return np.asarray(100 * np.sqrt(np.maximum(variance * part, 0.0)))
+
+
+def estimation_error(num_rows: int, num_draws: int) -> float:
+    """Of a size q whose sum over the units is estimated by K random signs a row, of n rows that are alike; percent.
+
+    100 * sqrt(1 / (2 K n)), at most: the products of different units are left in a sum of as many squares.
+    """
+    return float(100 / np.sqrt(2 * num_draws * num_rows))
 
 
 def noise_band(probes: Array) -> tuple[float, float]:

@@ -26,7 +26,7 @@ TAIL, WIDEST_TAIL = 0.02, 0.05
 NUMBERS = (
     "num_samples", "flat_part", "num_noise_values", "is_constant", "outputs", "by_feature", "by_output", "by_lag",
     "of_lags", "by_entry", "used", "of_probes", "real_changes", "tails", "most_common", "mean_and_std",
-    "standard_errors", "variance",
+    "standard_errors", "estimation_errors", "variance",
 )  # fmt: skip
 
 # Standard errors by which the means of a feature in two sets of rows differ, if these are no random parts of one.
@@ -55,13 +55,22 @@ class Sizes:
         features: What the entries make up.
         definition: How it was measured.
         swapped: The features, by their positions, of which real changes were measured.
+        num_draws: How many random signs of each row estimate the sum over the units; None: it was added up.
     """
 
-    def __init__(self, look: Look, features: Features, definition: Definition, swapped: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        look: Look,
+        features: Features,
+        definition: Definition,
+        swapped: tuple[int, ...],
+        num_draws: int | None,
+    ) -> None:
         self._look = look
         self._features = features
         self._definition = definition
         self._swapped = list(swapped)
+        self._num_draws = num_draws
 
     def condensed(self) -> Sizes:
         """The same numbers, without the look that they were derived from."""
@@ -352,6 +361,27 @@ class Sizes:
             owners = np.concatenate([self._swapped, np.zeros(len(between), int), owners])
         estimates = shares.Estimates(slopes, owners, covariance, part)
         return shares.standard_errors(self.by_feature, estimates, self._scatter_of_spread)
+
+    @functools.cached_property
+    def estimation_errors(self) -> Array | None:
+        """Of the q, because h = sum over units of g**2 is estimated by random signs, percent of q, (num_features,).
+
+        None where it is not. With K signs a row the variance of an estimated h_i is at most 2/K h_i**2, so that the mean
+        of its square is at most (1 + 2/K) h_i**2; that of what is summed up of several h at most the square of the sum
+        of their deviations.
+        """
+        if self._num_draws is None:
+            return None
+        squares, shape = self._look["squares"], self._shared_out.total.shape
+        variances = squares.covariance if squares.m2.ndim == 1 else np.diagonal(squares.covariance)
+        of_square = 2 / (self._num_draws + 2) * (squares.mean**2 + variances)
+        part = shares.quotient(squares.weight_squares, squares.weight**2)
+        relative = np.sqrt(shares.quotient(of_square * part, squares.mean**2)).reshape(shape)
+        rms = shares.rms_by_lag(self._shared_out.total, self._features)
+        errors = shares.quotient(self._features.sum(self._shared_out.total * relative), 2 * rms)
+        found = 100 * shares.quotient(shares.numerators(errors, self._feature_weights), self.by_feature)
+        found[self._swapped] = 0  # by the changes of each unit
+        return found
 
     @property
     def _scatter_of_spread(self) -> Array:

@@ -33,6 +33,16 @@ def refuse_memory(error: Exception, batch_size: int) -> NoReturn:
         raise worded from error
 
 
+def warn_slow(seconds: float, num_rows: int | None, num_units: int) -> None:
+    """Warn that a look will take long; ``num_rows`` is None of a stream, of which it is the time for one batch."""
+    time = f"{seconds:.0f} seconds" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+    rows = "a batch" if num_rows is None else f"{num_rows:,} rows"
+    warn(
+        f"A look at {rows} takes about {time} here, with {num_units:,} output units. Fewer rows (num_samples=...), a "
+        "single unit (Definition(output=...)) or, in a fit, fewer looks (every_n_epochs=...) take less."
+    )
+
+
 def warn_saturated(share: float) -> None:
     """Warn that a final softmax or sigmoid hides a ``share`` of the rows."""
     warn(

@@ -86,6 +86,17 @@ def check_one_unit(units: Sequence[str]) -> None:
         )
 
 
+def check_single_units(num_draws: int | None, num_units: int) -> None:
+    """Refuse to tell units apart whose sum was estimated by random signs."""
+    if num_draws is not None:
+        fail(
+            "The output units were not measured one by one.",
+            expected="so few units that a look takes a backward pass for each",
+            received=f"{num_units:,} units, of which {num_draws} random signs a row estimate the sum",
+            fix="measure the units that matter by themselves, with Definition(output=...)",
+        )
+
+
 def check_sample(value: object, count: int) -> None:
     """Refuse what is not the position of one of ``count`` explained samples."""
     integer = isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -109,7 +109,7 @@ class SeenRows(NamedTuple):
     Attributes:
         entries: The values.
         squares: The squared derivatives, 0 where a row has not the lag, shape (num_units, batch_size, num_lags,
-            num_entries), float64.
+            num_entries), float64; where the sum over the units is estimated, that alone.
         same_step: Those of the same step, of the same shape; many-to-many networks only, else None.
     """
 
@@ -159,6 +159,7 @@ class Pass(abc.ABC, Generic[R]):
         num_probes: How many entries of noise are measured beside the parts.
         is_activated: Whether what is differentiated is a softmax or sigmoid, which saturates.
         left_out: The outputs that have no derivatives, by name, and why.
+        num_draws: Random signs of a row by which the sum over the units is estimated; None where each unit is measured.
         is_masked: Whether the lags of some rows count back from another step than the last.
         mixes_rows: Whether a row's output depends on other rows of its batch; None if that is not known.
     """
@@ -170,6 +171,7 @@ class Pass(abc.ABC, Generic[R]):
     num_probes: int = 0
     is_activated: bool = False
     left_out: Mapping[str, str] = types.MappingProxyType({})
+    num_draws: int | None = None
     is_masked: bool = False
     mixes_rows: bool | None = None
 
@@ -194,9 +196,9 @@ class Pass(abc.ABC, Generic[R]):
 
     @property
     def num_derivatives(self) -> int:
-        """Units x lags x entries, those of probes, too."""
+        """Of a row: units (one, where their sum is estimated) x lags x entries, those of probes, too."""
         entries = sum(part.num_entries for part in self.parts) + self.num_probes
-        return len(self.units) * (self.num_lags or 1) * entries
+        return (len(self.units) if self.num_draws is None else 1) * (self.num_lags or 1) * entries
 
 
 class Network(abc.ABC):

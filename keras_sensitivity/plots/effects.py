@@ -65,6 +65,6 @@ def effect(
     at = f", lag {curve['lag'].iloc[0]}" if "lag" in curve else ""
     ax.set(xlabel=f"{written(name)}{at}", ylabel="movement of the output\n(up and down added)")
     if unit is not None:
-        units = list(importance.by_output.index)
-        ax.set_title(short([importance.unit_labels[units.index(unit) if isinstance(unit, str) else unit]])[0])
+        position = importance.units.index(unit) if isinstance(unit, str) else unit
+        ax.set_title(short([importance.unit_labels[position]])[0])
     return ax

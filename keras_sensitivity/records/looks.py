@@ -68,7 +68,9 @@ class LookWriter:
                 for name, value in zip(("lower", "upper"), importance.noise_band, strict=True):
                     tf.summary.scalar(f"noise/{name}", value)
                 tf.summary.scalar("noise/level", importance.noise_level)
-            tf.summary.histogram("rms", importance.rms_by_output.to_numpy().ravel())
+            is_exact = importance.estimation_error is None
+            sizes = importance.rms_by_output if is_exact else importance.table["rms"]
+            tf.summary.histogram("rms", sizes.to_numpy().ravel())
             if importance.lags is not None:
                 for lag, share in importance.lags.nlargest(MOST_FEATURES).items():
                     tf.summary.scalar(f"lag/{lag}", share)

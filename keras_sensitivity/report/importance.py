@@ -84,7 +84,7 @@ def _ranking(importance: Importance) -> Html:
 def _directions(importance: Importance) -> pd.Series[Any]:
     """Up, down or both ways; "" for groups, codes and several outputs."""
     whole, names = importance.table, importance.features.index
-    if len(importance.by_output) > 1:
+    if len(importance.units) > 1:
         return pd.Series("", index=names)
     rms = (whole["mean"] ** 2 + whole["std"] ** 2) ** 0.5
     part = whole["mean"] / rms.where(rms > 0)
@@ -116,11 +116,10 @@ def _agreement(importance: Importance) -> Html | None:
 
 def _outputs(importance: Importance) -> Html | None:
     """The importances for each output alone, where there are several, but not very many."""
-    by_output = importance.by_output
-    if not 1 < len(by_output) <= MOST_UNITS or importance.map is not None:
+    if not 1 < len(importance.units) <= MOST_UNITS or importance.map is not None:
         return None
     ranked = importance.features.nlargest(MOST_BARS).index
-    shown = by_output[ranked].T
+    shown = importance.by_output[ranked].T
     return table(
         shown, dict.fromkeys(shown, PERCENT), index="feature", caption="Importance for each output alone, percent."
     )

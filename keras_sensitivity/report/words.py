@@ -72,7 +72,7 @@ def of_importance(importance: Importance) -> list[str]:
     """All that `of_definition` says, and what of the rest was the case here."""
     sentences = of_definition(importance.definition)
     num_swapped = int((importance.table["change"] == "swap").sum())
-    if len(importance.by_output) == 1 and importance.definition.output is None:
+    if len(importance.units) == 1 and importance.definition.output is None:
         sentences[0] = "Measured is the output of the network."
     if num_swapped == len(importance.features):
         sentences[2:] = [SWAPPED]

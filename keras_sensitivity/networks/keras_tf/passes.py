@@ -15,9 +15,10 @@ from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Count, CrossMoments, Mergeable, Moments
 from keras_sensitivity.networks.keras_tf.codes import Call
 from keras_sensitivity.networks.keras_tf.compiled import Compiled, chosen_compiler
+from keras_sensitivity.networks.keras_tf.directions import Directions
 from keras_sensitivity.networks.keras_tf.layers import layers
-from keras_sensitivity.networks.keras_tf.same_step import same_step
-from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS, over_units, power_sums, product_sums
+from keras_sensitivity.networks.keras_tf.same_step import SameStep
+from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS, over_directions, power_sums, product_sums
 from keras_sensitivity.networks.keras_tf.tape import Forward, Scale, wide
 from keras_sensitivity.networks.network import (
     MOST_DERIVATIVES,
@@ -194,21 +195,25 @@ class LookPass(KerasPass[Seen]):
         valid, rows = forward.valid, weights[:, None]
         present = rows[:, :, None] * valid
 
-        def derivatives(unit: Any) -> tf.Tensor:
-            """Derivatives of a unit at the newest step, shape (batch_size, num_lags, num_entries)."""
-            return forward.assembled(forward.derivatives(unit, scale))
+        def newest(directions: Directions, index: Any) -> tf.Tensor:
+            """Derivatives at the newest output step, shape (batch_size, num_lags, num_entries)."""
+            return forward.assembled(forward.derivatives(directions, index, scale))
 
         shape = (x[0].shape[0], *forward.shape)
+        same_step = None
+        if self.mode == "many-to-many":
+            same_step = SameStep(self._whole_model(), forward, scale, self._question, **self._how)
+            self.same_step = same_step.way
+        directions = Directions.of(x, len(self.units), same_step.passes_of_unit if same_step else 1)
+        self.num_draws = directions.num_draws
         inputs = slice(shape[-1] - self.num_probes)  # the entries of the inputs; those of the probes follow
         is_binned = self._question.definition.scale == "path" and self.num_derivatives <= MOST_DERIVATIVES
-        per_unit, h, square_rows = over_units(derivatives, present, len(self.units), shape, is_binned)
+        per_unit, h, square_rows = over_directions(newest, directions, present, shape, is_binned)
         flat = tf.reduce_all(h[..., inputs] == 0, axis=(1, 2)) & (weights > 0)
         diagonal: Any = ()
         same_step_rows: Any = ()
-        if self.mode == "many-to-many":
-            model, how = self._whole_model(), self._how
-            of_unit, self.same_step = same_step(model, forward, scale, self._question, **how)
-            diagonal, h, same_step_rows = over_units(of_unit, present, len(self.units), shape, is_binned)
+        if same_step is not None:
+            diagonal, h, same_step_rows = over_directions(same_step, directions, present, shape, is_binned)
         h = tf.reshape((h * valid)[..., inputs], (shape[0], -1))
         return _Sums(
             reached=forward.reached,
@@ -225,7 +230,7 @@ class LookPass(KerasPass[Seen]):
             output_rows=forward.target,
             entry_rows=_entry_rows(forward, present) if is_binned else (),
             square_rows=square_rows * valid if is_binned else (),
-            same_step_rows=same_step_rows * valid if is_binned and self.mode == "many-to-many" else (),
+            same_step_rows=same_step_rows * valid if is_binned and same_step is not None else (),
         )
 
     def _are_finite(self, found: _Sums) -> bool:
@@ -266,9 +271,11 @@ class RowPass(KerasPass[Derivatives]):
         types = [wide(tensor.dtype) for tensor in forward.tensors]
 
         def derivatives(unit: Any) -> list[tf.Tensor]:
-            return [tf.cast(g, kind) for g, kind in zip(forward.derivatives(unit, scale), types, strict=True)]
+            found = forward.derivatives(directions, unit, scale)
+            return [tf.cast(g, kind) for g, kind in zip(found, types, strict=True)]
 
         num_units = len(self.units)
+        directions = Directions(num_units)
         if num_units <= UNROLLED_UNITS:
             units = [derivatives(unit) for unit in range(num_units)]
             gradients = [tf.stack(every, axis=1) for every in zip(*units, strict=True)]

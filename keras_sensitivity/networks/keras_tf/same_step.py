@@ -9,36 +9,51 @@ import keras
 import tensorflow as tf
 
 from keras_sensitivity.networks.keras_tf.axes import units_of
+from keras_sensitivity.networks.keras_tf.directions import Directions
 from keras_sensitivity.networks.keras_tf.steps import keeps_steps_apart, recurrent_paths
 from keras_sensitivity.networks.keras_tf.tape import Forward, Scale, gradients, run
 from keras_sensitivity.networks.network import Question
 
-__all__ = ["same_step"]
+__all__ = ["SameStep"]
 
-OfUnit = Callable[[Any], list[tf.Tensor]]
+Diagonal = Callable[[Directions, Any], list[tf.Tensor]]
 
 
-def same_step(
-    model: keras.Model, forward: Forward, scale: Scale, question: Question, **how: Any
-) -> tuple[Callable[[Any], tf.Tensor], str]:
-    """A function from a unit to its derivatives of each step with respect to the same step of x, by lag; and the way.
+class SameStep:
+    """The derivatives of each output step with respect to the same step of x, by lag.
 
-    The way is "one pass" for recurrent stacks whose states are all that leads from step to step, "exact" with one pass
-    a step for all others. Inputs with no time axis, or another one, have no such step: theirs are derivatives of the
-    newest output step.
+    Inputs with no time axis, or another one, have no such step: theirs are derivatives of the newest output step.
+
+    Args:
+        model: The model.
+        forward: Its forward pass.
+        scale: As there.
+        question: What is asked.
+        how: How the model is run, in the words of `run`.
+
+    Attributes:
+        way: "one pass" for recurrent stacks whose states are all that leads from step to step, "exact" for all others.
+        passes_of_unit: Backward passes that a unit takes: one, or one a step.
     """
-    sequences = [index for index, found in enumerate(forward.used) if found in forward.reading.sources]
-    one_pass = _one_pass(model, forward, sequences, scale=scale, question=question, how=how)
-    diagonal = one_pass or _exact(forward, sequences, scale, question)
 
-    def beside_static(unit: Any) -> tf.Tensor:
-        found = diagonal(unit)
-        every = list(found) if len(sequences) == len(forward.parts) else forward.derivatives(unit, scale)
-        for index, derivative in zip(sequences, found, strict=True):
-            every[index] = derivative
+    def __init__(self, model: keras.Model, forward: Forward, scale: Scale, question: Question, **how: Any) -> None:
+        self._forward, self._scale = forward, scale
+        self._sequences = [index for index, found in enumerate(forward.used) if found in forward.reading.sources]
+        one_pass = _one_pass(model, forward, self._sequences, scale=scale, question=question, how=how)
+        self._diagonal = one_pass or _exact(forward, self._sequences, scale, question)
+        assert forward.reading.steps is not None
+        self.way = "exact" if one_pass is None else "one pass"
+        self.passes_of_unit = forward.reading.steps.num_lags if one_pass is None else 1
+
+    def __call__(self, directions: Directions, index: Any) -> tf.Tensor:
+        """In one of the directions, shape (batch_size, num_lags, num_entries)."""
+        forward = self._forward
+        found = self._diagonal(directions, index)
+        is_all = len(self._sequences) == len(forward.parts)
+        every = list(found) if is_all else list(forward.derivatives(directions, index, self._scale))
+        for position, derivative in zip(self._sequences, found, strict=True):
+            every[position] = derivative
         return forward.assembled(every)
-
-    return beside_static, "exact" if one_pass is None else "one pass"
 
 
 def _one_pass(
@@ -49,7 +64,7 @@ def _one_pass(
     scale: Scale,
     question: Question,
     how: dict[str, Any],
-) -> OfUnit | None:
+) -> Diagonal | None:
     """The derivative of the sum over valid steps: the diagonal, where no step leads to another; else None."""
     steps = forward.reading.steps
     assert steps is not None
@@ -64,16 +79,15 @@ def _one_pass(
     tensors = [stopped.found[forward.used[index]].tensor for index in sequences]
     valid = tf.cast(steps.valid_steps * scale.rows[:, None], apart.dtype)[:, :, None]
 
-    def derivatives(unit: Any) -> list[tf.Tensor]:
-        return gradients(tape, apart, tensors, valid * tf.one_hot(unit, apart.shape[2], dtype=apart.dtype), scale)
+    def derivatives(directions: Directions, index: Any) -> list[tf.Tensor]:
+        direction = valid * directions(index, apart.dtype)[:, None]
+        return gradients(tape, apart, tensors, direction, scale)
 
-    first = derivatives(0)
-    if any(gradient is None for gradient in first):
-        return None  # reached through the states alone
-    return lambda unit: first if isinstance(unit, int) and unit == 0 else derivatives(unit)
+    first = derivatives(Directions(apart.shape[2]), 0)
+    return derivatives if all(gradient is not None for gradient in first) else None  # None: through the states alone
 
 
-def _exact(forward: Forward, sequences: Sequence[int], scale: Scale, question: Question) -> OfUnit:
+def _exact(forward: Forward, sequences: Sequence[int], scale: Scale, question: Question) -> Diagonal:
     """One backward pass a step, of which that step's derivatives are kept."""
     assert forward.reading.steps is not None
     count = forward.reading.steps.num_lags
@@ -82,10 +96,11 @@ def _exact(forward: Forward, sequences: Sequence[int], scale: Scale, question: Q
         target = units_of(forward.run.heads, question.definition.output, keeps_steps=True)[1]
     rows = tf.cast(scale.rows, target.dtype)[:, None, None]
 
-    def derivatives(unit: Any) -> list[tf.Tensor]:
+    def derivatives(directions: Directions, index: Any) -> list[tf.Tensor]:
+        of_rows = rows * directions(index, target.dtype)[:, None]
+
         def at(step: tf.Tensor) -> list[tf.Tensor]:
-            here = tf.one_hot(step, count, dtype=target.dtype)[:, None]
-            direction = rows * here * tf.one_hot(unit, target.shape[2], dtype=target.dtype)
+            direction = of_rows * tf.one_hot(step, count, dtype=target.dtype)[:, None]
             return [g[:, step] for g in gradients(forward.tape, target, tensors, direction, scale)]
 
         by_step = tf.map_fn(at, tf.range(count), fn_output_signature=[tf.float64] * len(tensors))

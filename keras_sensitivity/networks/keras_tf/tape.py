@@ -19,6 +19,7 @@ from keras_sensitivity import errors
 from keras_sensitivity.networks.keras_tf.axes import Lags, Reading, units_of
 from keras_sensitivity.networks.keras_tf.borrowing import borrowed
 from keras_sensitivity.networks.keras_tf.codes import Call, Codes, Found
+from keras_sensitivity.networks.keras_tf.directions import Directions
 from keras_sensitivity.networks.keras_tf.heads import Heads, logits_of
 from keras_sensitivity.networks.keras_tf.integers import Cast
 from keras_sensitivity.networks.keras_tf.layers import called, packed
@@ -163,7 +164,8 @@ class Forward(NamedTuple):
             reading = Reading.of(definition.mode, sequences, found.heads, has_steps)
             newest = {name: reading.newest(name, head) for name, head in found.heads.items()}
             units, target = units_of(newest, definition.output, mode=reading.mode)
-        first = gradients(tape, target, [each.tensor for each in found.found], _direction(target, 0, scale), scale)
+        direction = _direction(target, Directions(len(units)), 0, scale)
+        first = gradients(tape, target, [each.tensor for each in found.found], direction, scale)
         used = [index for index, gradient in enumerate(first) if gradient is not None]
         _refuse_lost(used, found, question)
         parts, lags = tuple(every[index][0] for index in used), [every[index][1] for index in used]
@@ -204,11 +206,12 @@ class Forward(NamedTuple):
         """What the tensors hold, shape (batch_size, num_lags, num_entries), in float64."""
         return self.assembled([tf.cast(tensor, tf.float64) for tensor in self.tensors])
 
-    def derivatives(self, unit: Any, scale: Scale) -> list[tf.Tensor]:
-        """Of one unit with respect to each tensor, of its shape, in float64."""
-        if isinstance(unit, int) and unit == 0:
+    def derivatives(self, directions: Directions, index: Any, scale: Scale) -> list[tf.Tensor]:
+        """In one of the directions with respect to each tensor, of its shape, in float64."""
+        if directions.codes is None and isinstance(index, int) and index == 0:
             return self.first
-        return gradients(self.tape, self.target, self.tensors, _direction(self.target, unit, scale), scale)
+        direction = _direction(self.target, directions, index, scale)
+        return gradients(self.tape, self.target, self.tensors, direction, scale)
 
     def assembled(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
         """Tensors of the shapes of the parts, by lag, beside each other: (batch_size, num_lags, num_entries)."""
@@ -232,10 +235,9 @@ def _refuse_lost(used: Sequence[int], found: Run, question: Question) -> None:
         errors.refuse_path(lost, [name for name in names if name in known])
 
 
-def _direction(target: tf.Tensor, unit: Any, scale: Scale) -> tf.Tensor:
-    """1 at a unit of every row that sends its derivatives back, else 0."""
-    rows = tf.cast(scale.rows, target.dtype)[:, None]
-    return rows * tf.one_hot(unit, target.shape[1], dtype=target.dtype)
+def _direction(target: tf.Tensor, directions: Directions, index: Any, scale: Scale) -> tf.Tensor:
+    """One of the directions at every row that sends its derivatives back, else 0."""
+    return tf.cast(scale.rows, target.dtype)[:, None] * directions(index, target.dtype)
 
 
 def wide(kind: Any) -> Any:
