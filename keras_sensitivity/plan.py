@@ -104,15 +104,27 @@ class Plan(Generic[R]):
         self.question = Question(inputs, definition, tuple(options.exclude), jit_compile)
         self._kind = kind
         self.rows = rows
-        self.most_rows = network.fixed_batch_size or _most_rows(network, rows)
-        self.batch_size = _batch_size(network, rows, options.batch_size, keeps_rows)
-        self.first_batch = rows.first_batch(self.batch_size)[0]
-        self.traced = kind(self.first_batch, self.question)
+        try:
+            self._begin(network, options.batch_size, keeps_rows)
+        except ValueError as error:
+            if not network.insist_on_built_size():
+                raise
+            try:
+                self._begin(network, options.batch_size, keeps_rows)
+            except ValueError:
+                raise error from None
         self.blocks = [_block(part, rows) for part in self.traced.parts]
         self.units = options.units(definition, self.traced.units)
         self.features = Features.of(self.blocks, options.feature_names, options.groups)
         if isinstance(definition.scale, tuple):
             errors.check_scale_length(len(definition.scale), len(self.features.columns))
+
+    def _begin(self, network: Network, asked: int | None, keeps_rows: bool) -> None:
+        """Choose the size of the batches, and make the pass for it."""
+        self.most_rows = network.fixed_batch_size or _most_rows(network, self.rows)
+        self.batch_size = _batch_size(network, self.rows, asked, keeps_rows)
+        self.first_batch = self.rows.first_batch(self.batch_size)[0]
+        self.traced = self._kind(self.first_batch, self.question)
 
     @property
     def description(self) -> str:

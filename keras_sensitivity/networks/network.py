@@ -220,7 +220,11 @@ class Network(abc.ABC):
     @property
     @abc.abstractmethod
     def fixed_batch_size(self) -> int | None:
-        """How many rows every batch must have; None if any number will do."""
+        """How many rows every batch must have; None if any number will do, as far as is known."""
+
+    def insist_on_built_size(self) -> bool:
+        """Take the size of the batch that the network was built on for the only one; whether that is another try."""
+        return False
 
     @abc.abstractmethod
     def floats_per_row(self, row_shapes: list[tuple[int, ...]], *, keeps_rows: bool) -> int:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from keras_sensitivity import errors
 from keras_sensitivity.moments import Moments
 from keras_sensitivity.networks.inputs import Inputs, Leaf
+from keras_sensitivity.networks.keras_tf.activations import count_activations
 from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
 from keras_sensitivity.networks.keras_tf.facts import Path
 from keras_sensitivity.networks.keras_tf.graphs import Graph
@@ -64,6 +65,7 @@ class KerasNetwork(Network):
         if not tf.executing_eagerly():
             errors.refuse_inside_a_function()
         self._model = model
+        self._insists = False
 
     def inputs(self, x: Any) -> Inputs:
         """The inputs that a functional or Sequential model declares; those of a subclassed one are read from x."""
@@ -89,18 +91,27 @@ class KerasNetwork(Network):
 
     @property
     def fixed_batch_size(self) -> int | None:
-        """That of a stateful model; the size of the batch on which another one happened to be built means nothing."""
-        declared = getattr(self._model, "inputs", None) or []
-        return next((int(tensor.shape[0]) for tensor in declared if tensor.shape[0] and is_stateful(self._model)), None)
+        """That of a stateful model, and of one that refused another; where a model was built means nothing else."""
+        return self._built_size if self._insists or is_stateful(self._model) else None
+
+    def insist_on_built_size(self) -> bool:
+        """Whether the model was built on batches of some size, which it may have written into its code."""
+        before, self._insists = self._insists, self._built_size is not None
+        return self._insists and not before
+
+    @property
+    def _built_size(self) -> int | None:
+        """The size of the batch on which the model was built; None where that was left open."""
+        declared = [tensor.shape for tensor in getattr(self._model, "inputs", None) or []]
+        shapes = declared or _shapes_in(_built_shapes(self._model))
+        return next((int(shape[0]) for shape in shapes if len(shape) and shape[0]), None)
 
     def floats_per_row(self, row_shapes: list[tuple[int, ...]], *, keeps_rows: bool) -> int:
         """Activations with their gradients, and the derivatives, which are float64, of the units alive at once."""
-        widths = sum(variable.shape[-1] for variable in self._model.trainable_variables if len(variable.shape))
         outputs = [tensor.shape[-1] or 1 for tensor in getattr(self._model, "outputs", None) or [] if tensor.shape[1:]]
         units = sum(outputs) or UNROLLED_UNITS
         units = units if keeps_rows else min(UNROLLED_UNITS, units)
-        positions = max(math.prod(shape[:-1]) for shape in row_shapes)
-        return int(2 * (units + 2) * sum(map(math.prod, row_shapes)) + 2 * positions * widths)
+        return count_activations(self._model, row_shapes) + 2 * (units + 2) * sum(map(math.prod, row_shapes))
 
     def look_pass(self, batch: Batch, question: Question) -> Pass[Seen]:
         """Sums of the derivatives of a batch."""
@@ -193,6 +204,17 @@ def _structure_of(x: Any, shapes: Any) -> Any:
     if isinstance(x, (list, tuple)) and several and len(shapes) == len(x):
         return [_structure_of(part, shape) for part, shape in zip(x, shapes, strict=True)]
     return Leaf()
+
+
+def _shapes_in(shapes: Any) -> list[tuple[int | None, ...]]:
+    """The shapes in a structure of them."""
+    if isinstance(shapes, dict):
+        return [shape for each in shapes.values() for shape in _shapes_in(each)]
+    if not isinstance(shapes, (list, tuple)):
+        return []
+    if all(size is None or isinstance(size, int) for size in shapes):
+        return [tuple(shapes)]
+    return [shape for each in shapes for shape in _shapes_in(each)]
 
 
 def _built_shapes(model: keras.Model) -> Any:
