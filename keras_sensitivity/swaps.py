@@ -10,6 +10,7 @@ Steps, saturation, rare and far values cost no approximation; labels are not nee
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -120,13 +121,14 @@ def chosen(definition: Definition, blocks: Sequence[Block], features: Features, 
         return tuple(index for index, each in enumerate(columns) if each)
     sequences_and_images = {block.sources for block in blocks if block.num_lags is not None or len(block.shape) == 3}
     codes = {block.sources[0] for block in blocks if not block.is_number}
-    found = tuple(
+    few = (
         index
         for index, each in enumerate(columns)
         if each
         and not any((column.source,) in sequences_and_images for column in each)
         and all(column.source in codes or _has_few_values(column.of(sample.leaves)) for column in each)
     )
+    found = tuple(itertools.islice(few, MOST_SWAPPED + 1))
     return found if len(found) <= MOST_SWAPPED else ()
 
 

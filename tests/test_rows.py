@@ -1,18 +1,23 @@
 """What x may be: arrays and frames of every kind, streams of batches; and the errors of each."""
 
+import datetime
+import decimal
 import itertools
 import math
 import pickle
+import warnings
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse
 import tensorflow as tf
 import zoo
 from keras import layers
 
 import keras_sensitivity as ks
+from keras_sensitivity.rows.sparse import SparseRows
 
 STD = ks.Definition(scale="std")
 
@@ -524,3 +529,332 @@ def test_masked_tokens_have_the_numbers_of_masked_embeddings(many):
     pd.testing.assert_frame_equal(tokens.by_lag, vectors.by_lag, rtol=1e-4)
     local = ks.explain(model, words, definition=ks.Definition(scale="std", mode=mode)).lags
     pd.testing.assert_frame_equal(local, ks.explain(twin, embedded, groups=groups).lags, rtol=1e-3, atol=1e-4)
+
+
+# --- columns of all kinds -------------------------------------------------------------------------------------------
+
+DAYS = ["2020-01-01", "2020-01-02", "2020-01-03T12", "2019-12-31"] * 15
+IN_DAYS = np.array([18262, 18263, 18264.5, 18261] * 15)
+HOURS, FLAGS = np.array([12, 36, 0, 6] * 15), np.array([True, False, False, True] * 15)
+
+
+def as_objects(values):
+    return pd.Series(list(values), dtype=object)
+
+
+# A column as people have it, and the numbers that it stands for.
+COLUMNS = {
+    "objects that are numbers": (as_objects(X[:, 0]), X[:, 0]),
+    "decimals": (
+        as_objects(decimal.Decimal(int(100 * value)) / 100 for value in X[:, 0]),
+        np.trunc(100 * X[:, 0]) / 100,
+    ),
+    "digits": (pd.Series([str(value) for value in X[:, 0]]), X[:, 0]),
+    "Python's booleans": (as_objects(FLAGS.tolist()), FLAGS),
+    "nullable booleans": (pd.Series(FLAGS, dtype="boolean"), FLAGS),
+    "categories of booleans": (pd.Series(FLAGS, dtype="category"), FLAGS),
+    "dates and times": (pd.Series(np.array(DAYS, "datetime64[s]")), IN_DAYS),
+    "times with a zone": (pd.Series(np.array(DAYS, "datetime64[s]")).dt.tz_localize("Etc/GMT-1"), IN_DAYS - 1 / 24),
+    "Python's dates": (as_objects(pd.Timestamp(day).date() for day in DAYS), np.floor(IN_DAYS)),
+    "Python's times": (as_objects(pd.Timestamp(day).to_pydatetime() for day in DAYS), IN_DAYS),
+    "periods": (pd.Series(pd.PeriodIndex(DAYS, freq="D")), np.floor(IN_DAYS)),
+    "categories of dates": (pd.Series(np.array(DAYS, "datetime64[s]")).astype("category"), IN_DAYS),
+    "durations": (pd.Series(pd.to_timedelta(HOURS, "h")), HOURS / 24),
+    "Python's durations": (as_objects(datetime.timedelta(hours=int(hours)) for hours in HOURS), HOURS / 24),
+    "sparse numbers": (pd.Series(pd.arrays.SparseArray(np.where(FLAGS, X[:, 0], 0), fill_value=0)), FLAGS * X[:, 0]),
+    "sparse booleans": (pd.Series(pd.arrays.SparseArray(FLAGS, fill_value=False)), FLAGS),
+}
+
+
+@pytest.fixture(scope="module")
+def of_two():
+    """A model of two numbers, whose derivatives tell of each row."""
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(4, "tanh"), layers.Dense(1)])
+    model.layers[0].kernel.assign([[0.5, -1, 0.1, 2], [1, 1, -2, 0.3]])
+    return model
+
+
+@pytest.fixture(scope="module")
+def of_five():
+    return zoo.build("relu, 3 units")
+
+
+def measured(model, x):
+    return ks.measure(model, x, definition=ks.Definition(scale=[1.0, 1.0]), jit_compile=False)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_column_is_the_numbers_that_it_stands_for(name, of_two):
+    column, numbers = COLUMNS[name]
+    around = np.floor(np.mean(numbers))  # dates are far from 0, where tanh is flat
+    centred = keras.Sequential([keras.Input((2,)), layers.Rescaling(1.0, offset=[-around, 0.0]), of_two])
+    expected = np.column_stack([numbers, X[:, 1]]).astype("float64")
+    found = measured(centred, pd.DataFrame({"it": column, "beside": X[:, 1]}))
+    assert list(found.features.index) == ["it", "beside"]
+    assert not np.allclose(found.features, measured(centred, expected + np.array([0.5, 0.0])).features, rtol=1e-3)
+    np.testing.assert_allclose(found.features, measured(centred, expected).features, rtol=1e-5)
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, pd.NaT])
+@pytest.mark.parametrize("name", COLUMNS)
+def test_what_is_missing_is_named(name, missing, of_two):
+    column = COLUMNS[name][0].astype(object)
+    column[[3, 5]] = missing
+    with pytest.raises(ValueError, match=r"NaN or infinite(.|\n)*'it' in 2 rows"):
+        measured(of_two, pd.DataFrame({"it": column, "beside": X[:, 1]}))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [["red", "blue"] * 30, [1j] * 60, [pd.Interval(0, 1)] * 60, [{"a": 1}] * 60, [1.0, "red"] * 30],
+    ids=["words", "complex", "intervals", "dicts", "mixed"],
+)
+def test_what_is_no_number_is_refused_by_name(column, of_two):
+    with pytest.raises(TypeError, match=r"columns that are not numbers: 'it'(.|\n)*dates or durations"):
+        measured(of_two, pd.DataFrame({"it": column, "beside": X[:, 1]}))
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda x: x.astype(object),
+        lambda x: np.ma.masked_array(x, np.zeros(x.shape, bool)),
+        lambda x: x.astype(str),
+        lambda x: [list(map(decimal.Decimal, row)) for row in x.tolist()],
+        lambda x: tuple(map(tuple, x.tolist())),
+        lambda x: [tf.constant(row) for row in x],
+    ],
+    ids=["objects", "masked", "digits", "decimals", "tuples", "rows"],
+)
+def test_arrays_of_all_kinds(convert, of_two):
+    same(measured(of_two, convert(X[:, :2])), measured(of_two, X[:, :2]))
+
+
+def test_masked_numbers_are_missing(of_two):
+    with pytest.raises(ValueError, match=r"NaN or infinite(.|\n)*'x1' in 3 rows"):
+        measured(of_two, np.ma.masked_array(X[:, :2], np.arange(120).reshape(60, 2) % 40 == 1))
+
+
+class Table:
+    """A table of another library."""
+
+    def __init__(self, frame):
+        self._frame = frame
+
+
+class Convertible(Table):
+    def to_pandas(self):
+        return self._frame
+
+
+class Interchangeable(Table):
+    def __dataframe__(self, nan_as_null=False, allow_copy=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self._frame.__dataframe__()
+
+
+class Arrowless(Interchangeable):
+    columns = property(lambda self: list(self._frame.columns))
+
+    def to_pandas(self):
+        raise ImportError("pyarrow is required")
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self._frame, dtype=dtype)
+
+
+class Labelled(Table):
+    """An array that can have labels, such as one of xarray, and has none."""
+
+    ndim = 2
+
+    def to_pandas(self):
+        return self._frame.set_axis(pd.RangeIndex(2), axis=1)
+
+
+def polars(frame):
+    return pytest.importorskip("polars").DataFrame({name: frame[name].to_numpy() for name in frame})
+
+
+def arrow(frame):
+    return pytest.importorskip("pyarrow").table({name: frame[name].to_numpy() for name in frame})
+
+
+@pytest.mark.parametrize("convert", [Convertible, Interchangeable, Arrowless, Labelled, polars, arrow])
+def test_tables_of_other_libraries(convert, of_two):
+    frame = pd.DataFrame(X[:, :2], columns=["age", "income"])
+    names = ["x0", "x1"] if convert is Labelled else ["age", "income"]
+    expected = measured(of_two, frame.set_axis(names, axis=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(measured(of_two, convert(frame)), expected)
+        same(measured(of_two, iter([convert(frame[:30]), convert(frame[30:])])), expected)
+        explained = ks.explain(of_two, convert(frame[:2]), background=convert(frame), jit_compile=False)
+    assert list(explained.features) == names
+    several = keras.Input((2,), name="people")
+    model = keras.Model({"people": several}, of_two(several))
+    names = ["people/0", "people/1"] if convert is Labelled else ["age", "income"]
+    assert list(measured(model, {"people": convert(frame)}).features.index) == names
+
+
+def test_a_table_of_another_library_for_a_dict_of_inputs():
+    a, b = keras.Input((1,), name="a"), keras.Input((1,), name="b")
+    model = keras.Model({"a": a, "b": b}, layers.Dense(1)(layers.Concatenate()([a, b])))
+    frame = pd.DataFrame(X[:, :2], columns=["a", "b"])
+    same(ks.measure(model, Convertible(frame), definition=STD), ks.measure(model, frame, definition=STD))
+
+
+# --- sparse rows ----------------------------------------------------------------------------------------------------
+
+SPARSE = np.where(np.random.default_rng(4).random((60, 5)) < 0.4, X, 0).astype("float32")
+
+SPARSE_KINDS = {
+    "csr": scipy.sparse.csr_matrix,
+    "csc": scipy.sparse.csc_array,
+    "coo": scipy.sparse.coo_matrix,
+    "lil": scipy.sparse.lil_array,
+    "dok": scipy.sparse.dok_matrix,
+    "tensor": tf.sparse.from_dense,
+    "frame": lambda x: pd.DataFrame.sparse.from_spmatrix(scipy.sparse.csr_array(x)),
+    "some columns": lambda x: pd.DataFrame(x).astype(
+        {1: pd.SparseDtype("float32", 0), 3: pd.SparseDtype("float32", 0)}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SPARSE_KINDS)
+def test_sparse_rows_have_the_numbers_of_the_array(kind, of_five):
+    x, names = SPARSE_KINDS[kind](SPARSE), {"feature_names": list("abcde")}
+    same(ks.measure(of_five, x, **names), ks.measure(of_five, SPARSE, **names))
+    same(ks.measure(of_five, x, num_samples=20, **names), ks.measure(of_five, SPARSE, num_samples=20, **names))
+    explained = ks.explain(of_five, x, **names)
+    np.testing.assert_allclose(explained.features, ks.explain(of_five, SPARSE, **names).features, rtol=1e-5)
+    np.testing.assert_array_equal(explained.x, SPARSE)
+
+
+def test_sparse_rows_have_zeros_a_batch_at_a_time(monkeypatch):
+    taken, take = [], SparseRows.__getitem__
+
+    def counted(self, where):
+        rows = take(self, where)
+        taken.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(SparseRows, "__getitem__", counted)
+    definition = ks.Definition(scale="std", change="derivative")
+    ks.measure(zoo.build("linear"), scipy.sparse.csr_array(SPARSE), batch_size=7, definition=definition)
+    assert max(taken) == 7
+    assert sum(taken) == 67  # all rows, and a first batch to try
+
+
+def test_streams_of_sparse_rows():
+    model = zoo.build("linear")
+    tensors = tf.data.Dataset.from_tensor_slices((tf.sparse.from_dense(SPARSE), SPARSE[:, 0])).batch(16)
+    frames = SPARSE_KINDS["frame"](SPARSE).set_axis(list("abcde"), axis=1)
+    expected = ks.measure(model, SPARSE, definition=STD).features
+    for num_samples, stream in [(None, tensors), (1000, tensors), (1000, iter([frames[:40], frames[40:]]))]:
+        found = ks.measure(model, stream, num_samples=num_samples, definition=STD).features
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+    watch = ks.SensitivityCallback(iter([frames[:40], frames[40:]]), definition=STD)
+    for _ in range(2):  # the second fit has the rows that the first has kept
+        model.fit(SPARSE, SPARSE[:, 0], callbacks=[watch], verbose=0)
+    assert list(watch.trajectory) == list("abcde")
+
+
+def test_sparse_numbers_that_are_not_finite_are_named():
+    x = SPARSE.copy()
+    x[:3, 2] = np.inf
+    with pytest.raises(ValueError, match=r"NaN or infinite(.|\n)*'x2' in 3 rows"):
+        ks.measure(zoo.build("linear"), scipy.sparse.csr_array(x))
+
+
+# --- weights, and targets, beside arrays ----------------------------------------------------------------------------
+
+WEIGHTS_AS = {
+    "array": lambda w: w,
+    "list": list,
+    "column": lambda w: w[:, None],
+    "tensor": tf.constant,
+    "Series": pd.Series,
+    "Series of another order": lambda w: pd.Series(w, index=np.arange(len(w))[::-1]),
+    "objects": as_objects,
+    "table of one column": lambda w: Convertible(pd.DataFrame({"weight": w})),
+}
+
+
+@pytest.mark.parametrize("num_samples", [None, 20])
+@pytest.mark.parametrize("kind", WEIGHTS_AS)
+def test_sample_weights_of_arrays_are_those_of_a_stream(kind, num_samples, of_five):
+    model = of_five
+    frame = pd.DataFrame(X, index=np.random.default_rng(0).permutation(60))
+    options = {"definition": STD, "num_samples": num_samples, "feature_names": list("abcde")}
+    found = ks.measure(model, frame, sample_weight=WEIGHTS_AS[kind](WEIGHTS), **options)
+    same(found, ks.measure(model, dataset(X, X[:, 0], WEIGHTS).batch(7), **options))
+    assert not np.allclose(found.features, ks.measure(model, frame, **options).features, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("weights", "received"),
+    [
+        (WEIGHTS[:-1], r"weights of shape \(59,\)"),
+        (np.ones((60, 2)), r"weights of shape \(60, 2\)"),
+        (1.0, r"weights of shape \(\)"),
+        (np.where(np.arange(60) < 2, -1, 1), "2 weights that are negative"),
+        (np.where(np.arange(60) < 3, np.nan, 1), "3 weights that are negative, NaN or infinite"),
+        ({0: 1.0, 1: 2.0}, "an object of type dict"),
+        (["red"] * 60, "an object of type list"),
+        ("balanced", "an object of type str"),
+    ],
+)
+def test_sample_weights_that_are_none(weights, received):
+    model = zoo.build("linear")
+    with pytest.raises(ValueError, match=rf"`sample_weight` cannot weigh(.|\n)*\(60,\)(.|\n)*Received: {received}"):
+        ks.measure(model, X, sample_weight=weights)
+
+
+def test_sample_weights_that_are_all_zero_are_refused_at_once(traces):
+    with pytest.raises(ValueError, match="The sample weights of x are all 0"):
+        ks.measure(zoo.build("linear"), X, sample_weight=np.zeros(60))
+    assert not traces
+
+
+def test_sample_weights_beside_a_stream():
+    for stream in (dataset(X).batch(7), Batches(), iter([X])):
+        with pytest.raises(
+            ValueError, match=r"`sample_weight` was passed beside a stream(.|\n)*yield \(x, y, sample_w"
+        ):
+            ks.measure(zoo.build("linear"), stream, sample_weight=WEIGHTS)
+
+
+def of_three():
+    inputs = [keras.Input((5,), name=name) for name in "abc"]
+    return keras.Model(inputs, layers.Dense(1)(layers.Concatenate()(inputs)))
+
+
+@pytest.mark.parametrize(
+    ("build", "x", "words"),
+    [
+        (zoo.linear, (X, X[:, 0]), r"a tuple of 2 arrays, which looks like \(x, y\)"),
+        (zoo.linear, (X, X[:, :1], WEIGHTS), r"a tuple of 3 arrays, which looks like \(x, y, sample_weight\)"),
+        (zoo.linear, (X, X), r"a tuple of 2 arrays"),
+        (zoo.linear, [X, X[:, 0]], r"a list of 2 arrays"),
+        (zoo.linear, (pd.DataFrame(X), pd.Series(X[:, 0])), r"a tuple of 2 arrays"),
+        (zoo.linear, (tf.constant(X), tf.constant(X)), r"a tuple of 2 arrays"),
+        (zoo.linear, (scipy.sparse.csr_array(X), X[:, 0]), r"a tuple of 2 arrays"),
+        (zoo.subclassed, (X, X[:, 0]), r"a tuple of 2 arrays"),
+        (two, ({"a": X[:, :2], "b": X[:, :1]}, X[:, 0]), r"a tuple of 2 arrays"),
+        (of_three, ([X, X, X], X[:, 0], WEIGHTS), r"a tuple of 3 arrays"),
+        (of_three, ({"a": X, "b": X, "c": X}, X[:, 0]), r"a tuple of 2 arrays"),
+    ],
+)
+def test_x_together_with_its_targets(build, x, words):
+    with pytest.raises(TypeError, match=rf"x is {words}(.|\n)*x alone(.|\n)*pass x\[0\]") as raised:
+        ks.measure(build(), x)
+    assert ("sample_weight=x[2]" in str(raised.value)) == (len(x) == 3)
+
+
+def test_as_many_arrays_as_the_model_has_inputs_are_its_inputs():
+    model = of_three()
+    same(ks.measure(model, (X, X, X), definition=STD), ks.measure(model, [X, X, X], definition=STD))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 
 from keras_sensitivity import errors
 from keras_sensitivity.networks.inputs import Inputs, Leaf
@@ -135,7 +136,7 @@ def read(x: Any, network: Network, *, num_samples: int | None = None, weights: A
 
 
 def _read_arrays(x: Any, network: Network, num_samples: int | None, weights: Any) -> Rows:
-    x = as_pandas(x)
+    x = SparseRows(x) if scipy.sparse.issparse(x) else as_pandas(x)  # one kind of sparse matrix is a dict, too
     inputs = network.inputs(x)
     _refuse_targets(x, inputs)
     columns, every = _chunk(x, weights, inputs)

@@ -27,7 +27,7 @@ class SparseRows:
     ndim = 2
 
     def __init__(self, matrix: Any) -> None:
-        self.matrix = scipy.sparse.csr_array(matrix)
+        self.matrix = scipy.sparse.csr_array(matrix if len(matrix.shape) == 2 else matrix.reshape(1, -1))
         self.matrix.sum_duplicates()
         self._by_column: Any = None
 
@@ -80,7 +80,7 @@ def sparse_rows(x: Any) -> SparseRows | None:
     if isinstance(x, SparseRows):
         return x
     if scipy.sparse.issparse(x):
-        return SparseRows(x) if x.ndim == 2 else None
+        return SparseRows(x)
     if hasattr(x, "dense_shape") and hasattr(x, "indices") and len(x.dense_shape) == 2:
         rows, columns = np.asarray(x.indices).reshape(-1, 2).T
         shape = tuple(int(size) for size in x.dense_shape)

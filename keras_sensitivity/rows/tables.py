@@ -72,8 +72,6 @@ def numbers_of(values: Any) -> Array | None:
     >>> numbers_of(pd.Series(["red", "blue"]))
     """
     if isinstance(values, pd.Series):
-        if isinstance(values.dtype, pd.PeriodDtype):
-            values = values.dt.to_timestamp()
         numeric = pd.api.types.is_any_real_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype)
         values = values.to_numpy() if numeric else np.asarray(values)
     if values.dtype.kind in "fiub":
@@ -81,16 +79,21 @@ def numbers_of(values: Any) -> Array | None:
     if values.dtype.kind not in "OUSMm":
         return None
     flat = values.ravel()
-    kind = pd.api.types.infer_dtype(flat, skipna=True)
+    known = np.asarray(pd.notna(flat))
+    found = np.full(len(flat), np.nan)
     try:
-        if kind in DATES:
-            found = (pd.to_datetime(flat, utc=True) - EPOCH) / DAY
-        elif kind in DURATIONS:
-            found = pd.to_timedelta(flat) / DAY
-        else:
-            known = pd.notna(flat)
-            found = np.full(len(flat), np.nan)
-            found[known] = [float(value) for value in flat[known]]
+        found[known] = _known_numbers(flat[known])
     except (TypeError, ValueError, OverflowError):  # words, complex numbers, dates beyond all calendars
         return None
-    return np.asarray(found, dtype=float).reshape(values.shape)
+    return found.reshape(values.shape)
+
+
+def _known_numbers(values: Array) -> Any:
+    kind = pd.api.types.infer_dtype(values, skipna=False)
+    if kind == "period":
+        return (pd.PeriodIndex(values).to_timestamp().tz_localize("UTC") - EPOCH) / DAY
+    if kind in DATES:
+        return (pd.to_datetime(values, utc=True) - EPOCH) / DAY
+    if kind in DURATIONS:
+        return pd.to_timedelta(values) / DAY
+    return [float(value) for value in values]
