@@ -26,6 +26,9 @@ R = TypeVar("R")
 BATCH_FLOATS = 2**26
 BATCH_ROWS = 2**15
 
+# Steps and columns from which on a sequence that has as many of both may be a picture.
+SMALLEST_PICTURE = 8
+
 # Rows of a batch of a stream at the least, where it yields less at a time and has no known end.
 STREAM_ROWS = 1024
 
@@ -135,7 +138,21 @@ class Plan(Generic[R]):
         probes = f" and {traced.num_probes} noise probes" if traced.num_probes else ""
         return (
             f"{count} rows, {len(self.features.names)} features{probes}{steps}, {len(traced.units)} output unit(s), "
-            f"batches of {self.batch_size:,}; {traced.description}."
+            f"batches of {self.batch_size:,}; {traced.description}.{self._pictures}"
+        )
+
+    @property
+    def _pictures(self) -> str:
+        """What is said of a sequence that may be a picture without an axis of channels: it has as many steps as columns."""
+        sizes = (
+            block.num_lags or 0 for block in self.blocks if block.is_number and block.num_lags == len(block.columns)
+        )
+        size = max(sizes, default=0)
+        if size < SMALLEST_PICTURE:
+            return ""
+        return (
+            f" An input of {size} x {size} is read as {size} steps of {size} features; if it is a picture, "
+            "Definition(mode='static') measures its pixels."
         )
 
     @property

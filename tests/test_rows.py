@@ -5,6 +5,8 @@ import decimal
 import itertools
 import math
 import pickle
+import threading
+import tracemalloc
 import warnings
 
 import keras
@@ -17,6 +19,7 @@ import zoo
 from keras import layers
 
 import keras_sensitivity as ks
+from keras_sensitivity.rows.pickling import check_picklable
 from keras_sensitivity.rows.sparse import SparseRows
 
 STD = ks.Definition(scale="std")
@@ -858,3 +861,47 @@ def test_x_together_with_its_targets(build, x, words):
 def test_as_many_arrays_as_the_model_has_inputs_are_its_inputs():
     model = of_three()
     same(ks.measure(model, (X, X, X), definition=STD), ks.measure(model, [X, X, X], definition=STD))
+
+
+# --- what can be pickled --------------------------------------------------------------------------------------------
+
+
+class Locked(Batches):
+    def __init__(self):
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    "x",
+    [X, pd.DataFrame(X), {"a": X}, tf.constant(X), scipy.sparse.csr_array(X), Batches(), None],
+    ids=["array", "frame", "dict", "tensor", "sparse", "PyDataset", "nothing"],
+)
+def test_rows_that_can_be_pickled(x):
+    check_picklable(x)
+
+
+@pytest.mark.parametrize(
+    ("x", "kind"),
+    [
+        (dataset(X).batch(7), "_BatchDataset"),
+        (dataset(X).repeat(), "_RepeatDataset"),
+        ((part for part in X), "generator"),
+        (Locked(), "Locked"),
+        ({"a": dataset(X)}, "dict"),
+    ],
+    ids=["dataset", "endless", "generator", "PyDataset", "dict"],
+)
+def test_rows_that_cannot_be_pickled(x, kind):
+    with pytest.raises(TypeError, match=rf"cannot be pickled with its x(.|\n)*type {kind} \(.*\)\n.*set x to None"):
+        check_picklable(x)
+
+
+def test_arrays_are_not_copied_to_see_whether_they_can_be_pickled():
+    x = np.zeros((1000, 1000))
+    both = {"a": x, "b": pd.DataFrame(x)}
+    tracemalloc.start()
+    check_picklable(both)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < x.nbytes / 10

@@ -556,3 +556,23 @@ def test_the_description_says_which_path_was_taken(capsys):
     printed = capsys.readouterr().out
     assert "24 rows, 3 features x 4 lags (many-to-many), 1 output unit(s)" in printed
     assert "same-step derivatives: one pass." in printed
+
+
+# --- pictures without channels --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [((8, 8), True), ((4, 4), False), ((8, 4), False), ((8, 8, 1), False)],
+    ids=["picture", "small", "sequence", "with channels"],
+)
+def test_a_picture_without_channels_is_told_how_it_is_read(shape, said, capsys):
+    model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1)])
+    x = np.random.default_rng(0).random((20, *shape))
+    definition = ks.Definition(scale="std", change="derivative")
+    ks.measure(model, x, definition=definition, verbose=1, jit_compile=False)
+    sentence = "An input of 8 x 8 is read as 8 steps of 8 features; if it is a picture, Definition(mode='static')"
+    assert (sentence in capsys.readouterr().out) == said
+    pixels = ks.measure(model, x, definition=ks.Definition(scale=None, mode="static"), jit_compile=False).features
+    kernel = np.abs(model.layers[-1].kernel.numpy()[:, 0])
+    np.testing.assert_allclose(pixels, 100 * kernel / kernel.sum(), rtol=1e-4)

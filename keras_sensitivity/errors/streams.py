@@ -135,6 +135,21 @@ def warn_unseen_rows(kept: int, seen: int, seconds: float) -> None:
     )
 
 
+def refuse_pickled(kind: str, error: Exception) -> NoReturn:
+    """Say that the rows of a callback cannot be pickled."""
+    reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    try:
+        fail(
+            "SensitivityCallback cannot be pickled with its x.",
+            expected="x as arrays or DataFrames, which can be; a data set, a generator and an open file cannot",
+            received=f"an object of type {kind} ({reason})",
+            fix="set x to None in the callback first: its looks are kept; or pass some rows as arrays",
+            error=TypeError,
+        )
+    except TypeError as worded:
+        raise worded from error
+
+
 def refuse_shared_generator(where: str) -> NoReturn:
     """Say that the callback would take the batches of ``where``, which fit is about to read."""
     fail(
