@@ -143,7 +143,7 @@ class Plan(Generic[R]):
 
     @property
     def _pictures(self) -> str:
-        """What is said of a sequence that may be a picture without an axis of channels: it has as many steps as columns."""
+        """What is said of a sequence of as many steps as columns: it may be a picture without an axis of channels."""
         sizes = (
             block.num_lags or 0 for block in self.blocks if block.is_number and block.num_lags == len(block.columns)
         )
