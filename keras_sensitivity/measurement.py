@@ -301,6 +301,8 @@ class Measurement:
         traced = self._plan.traced
         if traced.left_out:
             self._warn_once(errors.warn_left_out, traced.left_out)
+        if traced.masking:
+            self._warn_once(errors.warn_masking, traced.masking)
         if traced.is_guess:
             self._warn_once(errors.warn_guessed_steps, traced.num_lags)
         if traced.mixes_rows:

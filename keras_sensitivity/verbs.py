@@ -271,6 +271,8 @@ def _warn_of_rows(plan: Plan[Derivatives], explanation: Explanation) -> None:
         errors.warn_left_out(plan.traced.left_out)
     if plan.traced.is_guess:
         errors.warn_guessed_steps(plan.traced.num_lags)
+    if plan.traced.masking:
+        errors.warn_masking(plan.traced.masking)
     if plan.traced.mixes_rows:
         errors.warn_mixes_rows()
     empty = np.flatnonzero(~explanation.features.any(axis=1).to_numpy())

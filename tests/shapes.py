@@ -333,6 +333,46 @@ def one_hot_by_an_operation():
     return Case(model, values, [ops.one_hot(values, 5)], lambda p: net(flat(p[0])), columns(["x0", "x1"]))
 
 
+@keras.saving.register_keras_serializable(package="shapes")
+class Reversible(layers.Embedding):
+    """Makes vectors of codes, and of vectors a number for each code, with the same weights."""
+
+    def call(self, x, reverse=False):
+        return ops.matmul(x, ops.transpose(self.embeddings)) if reverse else super().call(x)
+
+    def compute_output_spec(self, x, reverse=False):
+        return keras.KerasTensor((*x.shape[:-1], self.input_dim) if reverse else (*x.shape, self.output_dim))
+
+
+def tied_embeddings():
+    """Also, names that Keras accepts, though TensorFlow does so only inside of others."""
+    tied, flat, dense = Reversible(5, 3, name="_tied"), layers.Flatten(name="__flat"), layers.Dense(3, "tanh", name="_")
+    inputs = keras.Input((2,), dtype="int32")
+    model = keras.Model(inputs, tied(dense(flat(tied(inputs))), reverse=True))
+    values = codes(columns=2)
+    return Case(model, values, [tied(values)], lambda p: tied(dense(flat(p[0])), reverse=True), columns(["x0", "x1"]))
+
+
+@keras.saving.register_keras_serializable(package="shapes")
+class Lengths(layers.Layer):
+    """Numbers that a Python function makes of words; TensorFlow does not know of how many."""
+
+    def call(self, x):
+        found = tf.numpy_function(
+            lambda words: np.array([[len(w), w[0] / 99] for w in words[:, 0]], "f4"), [x], "float32"
+        )
+        return tf.ensure_shape(found, (None, 2))
+
+    def compute_output_spec(self, x):
+        return keras.KerasTensor((None, 2))
+
+
+def words_that_python_reads():
+    inputs, lengths, net = keras.Input((1,), dtype="string", name="colour"), Lengths(), head()
+    model = keras.Model(inputs, net(lengths(inputs)))
+    return Case(model, words(), [lengths(words())], lambda p: net(p[0]), whole("colour"))
+
+
 def a_category_encoding():
     inputs, encode, net = keras.Input((1,), dtype="int32", name="month"), layers.CategoryEncoding(5, "one_hot"), head()
     model = keras.Model(inputs, net(encode(inputs)))
@@ -502,7 +542,8 @@ SHAPES = {
         an_image_of_bytes, embedding, embedding_of_floats, numbers_and_a_code, a_shared_embedding,
         an_embedding_called_twice, an_embedding_in_a_nested_model, codes_reshaped_before_the_lookup,
         codes_in_another_order, words_in_several_columns, subclassed,
-        an_embedding_in_a_custom_layer, a_table_in_a_custom_layer, one_hot_by_an_operation, a_category_encoding,
+        an_embedding_in_a_custom_layer, a_table_in_a_custom_layer, one_hot_by_an_operation, tied_embeddings,
+        words_that_python_reads, a_category_encoding,
         several_codes_at_once, words_looked_up, words_one_hot_beside_numbers, hashed, a_number_in_bins,
         a_number_and_its_bins, crossed, text, text_counted, a_feature_space, tokens_as_a_sequence,
         a_sequence_and_a_table, sequences_of_different_length, an_image_and_a_table,

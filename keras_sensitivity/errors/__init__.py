@@ -76,6 +76,7 @@ from keras_sensitivity.errors.model import (
     refuse_unit,
     warn_guessed_steps,
     warn_left_out,
+    warn_masking,
     warn_mixes_rows,
 )
 from keras_sensitivity.errors.names import (
@@ -265,6 +266,7 @@ __all__ = [
     "warn_ignores_everything",
     "warn_ignores_newest_step",
     "warn_left_out",
+    "warn_masking",
     "warn_mixes_rows",
     "warn_monitored_before",
     "warn_no_picture",

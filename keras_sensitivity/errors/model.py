@@ -118,6 +118,14 @@ def warn_left_out(faults: Mapping[str, str]) -> None:
     )
 
 
+def warn_masking(names: Sequence[str]) -> None:
+    """Warn of inputs that are not measured, because they only say which entries of others count."""
+    warn(
+        f"The inputs {listed(names)} only say which entries of other inputs count. No derivative reaches such a mask, "
+        f"so it is left out. Pass exclude={list(names)} to say that it is meant."
+    )
+
+
 def warn_mixes_rows() -> None:
     """Warn that the rows of a batch are not independent of each other."""
     warn(

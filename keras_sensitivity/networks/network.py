@@ -160,6 +160,7 @@ class Pass(abc.ABC, Generic[R]):
         is_activated: Whether what is differentiated is a softmax or sigmoid, which saturates.
         left_out: The outputs that have no derivatives, by name, and why.
         num_draws: Random signs of a row by which the sum over the units is estimated; None where each unit is measured.
+        masking: Names of inputs without derivatives that only say which entries of others count; they are left out.
         is_masked: Whether the lags of some rows count back from another step than the last.
         mixes_rows: Whether a row's output depends on other rows of its batch; None if that is not known.
     """
@@ -172,6 +173,7 @@ class Pass(abc.ABC, Generic[R]):
     is_activated: bool = False
     left_out: Mapping[str, str] = types.MappingProxyType({})
     num_draws: int | None = None
+    masking: tuple[str, ...] = ()
     is_masked: bool = False
     mixes_rows: bool | None = None
 

@@ -21,9 +21,9 @@ import tensorflow as tf
 from keras_sensitivity import errors
 from keras_sensitivity.networks.keras_tf.borrowing import Loan
 from keras_sensitivity.networks.keras_tf.layers import CODES, operations, reads_codes
-from keras_sensitivity.networks.keras_tf.tensors import handed_on
+from keras_sensitivity.networks.keras_tf.tensors import BLIND, PYTHON, Key, ancestors, handed_on, key, origins
 
-__all__ = ["Call", "Codes", "Found", "agree", "origins"]
+__all__ = ["Call", "Codes", "Found", "agree"]
 
 # Operations that leave each entry in its place, and those that do so for the indices, their second argument.
 PLACE_KEEPING = {
@@ -36,16 +36,11 @@ PLACE_KEEPING = {
 }  # fmt: skip
 GATHERING = {"GatherV2", "ResourceGather"}
 
-Key = tuple[str, int]
-
 # A layer or operation by its name, and which of its calls.
 Call = tuple[str, int]
 
 # Two ways to one number may differ by this part of the largest: by the bytes of its type.
 ROUNDING = {1: 0.1, 2: 1e-2, 4: 1e-5, 8: 1e-5}
-
-# Operations whose result says nothing of the values of what goes in.
-BLIND = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike", "StopGradient"}
 
 
 class Found(NamedTuple):
@@ -96,7 +91,7 @@ class Codes:
         self._inputs = list(inputs)
         self._names = names
         self._kept_as_integers = kept_as_integers
-        self._position = {_key(tensor): index for index, tensor in enumerate(inputs)}
+        self._position = {key(tensor): index for index, tensor in enumerate(inputs)}
         self._codes: dict[Key, bool] = {}  # what layers that look up return, and whether it is in place
         self._watched: set[Key] = set()
         self._settled: dict[Key, bool] = {}  # tensors that no code reaches unwatched, and whether numbers do
@@ -125,33 +120,38 @@ class Codes:
 
     def _following(self, operation: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         known: dict[tuple[Key, ...], Any] = {}
-        looks_up = isinstance(operation, CODES)
+        may_look_up = isinstance(operation, CODES)
 
         def call(*args: Any, **kwargs: Any) -> Any:
+            if not may_look_up:
+                args, kwargs = tf.nest.map_structure(self._watched_if_new, (args, kwargs))
             arguments = [part for part in tf.nest.flatten((args, kwargs)) if tf.is_symbolic_tensor(part)]
-            key = tuple(map(_key, arguments))
-            if looks_up and key in known:
-                return known[key]  # one lookup of one code has one derivative, however often it is called
-            if not looks_up:
-                for argument in arguments:
-                    self._watch_if_new(argument)
+            given = tuple(map(key, arguments))
+            if may_look_up and given in known:
+                return known[given]  # one lookup of one code has one derivative, however often it is called
             result = function(*args, **kwargs)
             self._calls[operation.name] += 1
-            if looks_up:
+            if may_look_up and not self._has_derivatives(result, arguments):
                 result = tf.nest.map_structure(self._in_batch, result)
                 self._note_slices(arguments)
                 in_place = all(map(self._is_in_place, arguments))
                 returned = [part for part in tf.nest.flatten(result) if tf.is_symbolic_tensor(part)]
-                self._codes |= {_key(part): in_place for part in returned}
-                known[key] = result
+                self._codes |= {key(part): in_place for part in returned}
+                known[given] = result
             elif _is_leaf(operation) and any(self._is_new(part) for part in tf.nest.flatten(result)):
                 name = operation.name, self._calls[operation.name]
                 result = self._with_numbers(name, function, args, kwargs, result)
-            for part in tf.nest.flatten(result):
-                self._watch_if_new(part)
-            return result
+            return tf.nest.map_structure(self._watched_if_new, result)
 
         return call
+
+    def _has_derivatives(self, result: Any, arguments: list[tf.Tensor]) -> bool:
+        """Whether a layer that looks up was asked for something else: an embedding that maps numbers back to codes."""
+        parts = [part for part in (*tf.nest.flatten(result), *arguments) if tf.is_symbolic_tensor(part)]
+        if not arguments or not all(part.dtype.is_floating for part in parts):
+            return False
+        with self._tape.stop_recording():
+            return any(gradient is not None for gradient in self._tape.gradient(result, arguments))
 
     def _with_numbers(self, name: Call, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Any:
         """The result for integer arguments cast to floating point and watched, if it has derivatives in them."""
@@ -168,7 +168,7 @@ class Codes:
             casts.append(Found(number, sources, looked_up, self._is_in_place(part), self._is_input(part)))
             return number
 
-        if name in self._kept_as_integers:
+        if name in self._kept_as_integers or self._runs_python(result):
             return result
         cast_args, cast_kwargs = tf.nest.map_structure(cast, (args, kwargs))
         if not casts:
@@ -191,20 +191,28 @@ class Codes:
             self._add(number)
         return again
 
-    def _watch_if_new(self, tensor: Any) -> None:
-        """Watch a floating-point tensor on whose way from an input nothing is watched yet."""
-        if self._is_new(tensor):
-            sources, looked_up, mixed = self._sources(tensor)
-            if mixed:
-                self._mixed.update(sources)
-            self._tape.watch(tensor)
-            self._add(Found(tensor, sources, looked_up, self._is_in_place(tensor)))
+    def _runs_python(self, result: Any) -> bool:
+        """Whether numbers of another type might go into Python functions, which are run even if nothing asks for it."""
+        parts = [part for part in tf.nest.flatten(result) if tf.is_symbolic_tensor(part)]
+        return any(each.op.type in PYTHON for part in parts for each in ancestors(part, self._watched))
+
+    def _watched_if_new(self, tensor: Any) -> Any:
+        """A tensor, to go on with; if floating-point and nothing is watched yet on its way from an input, watched."""
+        if not self._is_new(tensor):
+            return tensor
+        tensor = self._in_batch(tensor)
+        sources, looked_up, mixed = self._sources(tensor)
+        if mixed:
+            self._mixed.update(sources)
+        self._tape.watch(tensor)
+        self._add(Found(tensor, sources, looked_up, self._is_in_place(tensor)))
+        return tensor
 
     def _is_new(self, tensor: Any) -> bool:
         return tf.is_symbolic_tensor(tensor) and tensor.dtype.is_floating and bool(self._sources(tensor)[0])
 
     def _add(self, found: Found) -> None:
-        self._watched.add(_key(found.tensor))
+        self._watched.add(key(found.tensor))
         self.found.append(found)
 
     def _is_in_place(self, tensor: tf.Tensor) -> bool:
@@ -214,22 +222,22 @@ class Codes:
         pending = [tensor]
         while pending:
             part = pending[-1]
-            if _key(part) in self._codes or _key(part) in self._position:
-                known[_key(part)] = self._codes.get(_key(part), True)
-            origins_left = [origin for origin in part.op.inputs if _key(origin) not in known]
-            if _key(part) in known or not origins_left:
-                known.setdefault(_key(part), _kept(part.op, [known.get(_key(origin)) for origin in part.op.inputs]))
+            if key(part) in self._codes or key(part) in self._position:
+                known[key(part)] = self._codes.get(key(part), True)
+            origins_left = [origin for origin in part.op.inputs if key(origin) not in known]
+            if key(part) in known or not origins_left:
+                known.setdefault(key(part), _kept(part.op, [known.get(key(origin)) for origin in part.op.inputs]))
                 pending.pop()
             else:
                 pending += origins_left
-        return bool(known[_key(tensor)])
+        return bool(known[key(tensor)])
 
     def _is_input(self, tensor: tf.Tensor) -> bool:
         """Whether a tensor is an input, in another shape or type at most."""
-        return any(_key(each) in self._position for each in handed_on(tensor))
+        return any(key(each) in self._position for each in handed_on(tensor))
 
     def _in_batch(self, tensor: Any) -> Any:
-        """A tensor whose shape says how many rows it has; layers for words forget that."""
+        """A tensor whose shape says how many rows it has; layers for words and Python functions forget that."""
         if not tf.is_symbolic_tensor(tensor) or not tensor.shape.rank or tensor.shape[0] is not None:
             return tensor
         return tf.ensure_shape(tensor, [self._inputs[0].shape[0], *tensor.shape[1:]])
@@ -247,15 +255,15 @@ class Codes:
 
         Of a floating-point tensor whose derivatives reach every input there are none, nor of one that is watched.
         """
-        if not tf.is_symbolic_tensor(tensor) or _key(tensor) in self._watched:
+        if not tf.is_symbolic_tensor(tensor) or key(tensor) in self._watched:
             return (), False, False
-        if _key(tensor) in self._position:
-            return () if tensor.dtype.is_floating else (self._position[_key(tensor)],), False, False
+        if key(tensor) in self._position:
+            return () if tensor.dtype.is_floating else (self._position[key(tensor)],), False, False
         if not (tensor.dtype.is_floating or tensor.dtype.is_integer):
             return (), False, False
         codes, numbers, looked_up = self._ancestors(tensor)
-        if not codes and _key(tensor) not in self._codes:
-            self._settled[_key(tensor)] = bool(numbers)
+        if not codes and key(tensor) not in self._codes:
+            self._settled[key(tensor)] = bool(numbers)
         return tuple(sorted(codes)), looked_up, bool(numbers) and tensor.dtype.is_floating
 
     def _ancestors(self, tensor: tf.Tensor) -> tuple[set[int], set[int], bool]:
@@ -270,27 +278,22 @@ class Codes:
         pending = [(tensor, False)]
         while pending:
             part, crossed = pending.pop()
-            if (_key(part), crossed) in seen:
+            if (key(part), crossed) in seen:
                 continue
-            seen.add((_key(part), crossed))
-            if _key(part) in self._codes:
+            seen.add((key(part), crossed))
+            if key(part) in self._codes:
                 crossed = looked_up = True
-            position = self._position.get(_key(part))
+            position = self._position.get(key(part))
             if position is not None:
                 (codes if crossed or not part.dtype.is_floating else numbers).add(position)
-            elif _key(part) in self._watched:
+            elif key(part) in self._watched:
                 numbers.add(-1)
-            elif _key(part) in self._settled and not crossed:
-                if self._settled[_key(part)]:
+            elif key(part) in self._settled and not crossed:
+                if self._settled[key(part)]:
                     numbers.add(-1)
-            elif part.dtype != tf.bool and part.op.type not in BLIND:
+            elif part.dtype != tf.bool and part.op.type not in {*BLIND, "StopGradient"}:
                 pending += [(origin, crossed) for origin in part.op.inputs]
         return codes, numbers, looked_up
-
-
-def _key(tensor: tf.Tensor) -> Key:
-    """What tells one tensor of the traced graph from another; Python may show the same tensor as several objects."""
-    return tensor.op.name, tensor.value_index
 
 
 def agree(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
@@ -307,20 +310,6 @@ def _kept(operation: tf.Operation, arguments: list[bool | None]) -> bool | None:
         return None
     keeps = operation.type in PLACE_KEEPING or (operation.type in GATHERING and given == [1])
     return keeps and all(arguments[index] for index in given)
-
-
-def origins(tensor: tf.Tensor, inputs: Sequence[tf.Tensor]) -> set[int]:
-    """The positions of the inputs that a tensor was computed from, in any way."""
-    position = {_key(each): index for index, each in enumerate(inputs)}
-    seen, pending, found = set(), [tensor], set()
-    while pending:
-        part = pending.pop()
-        if _key(part) not in seen:
-            seen.add(_key(part))
-            if _key(part) in position:
-                found.add(position[_key(part)])
-            pending += list(part.op.inputs)
-    return found
 
 
 def _is_leaf(operation: Any) -> bool:

@@ -144,7 +144,8 @@ def called(model: keras.Model, x: Any) -> Any:
     trainable = [variable.value for variable in model.trainable_variables]
     non_trainable = [variable.value for variable in model.non_trainable_variables]
     try:
-        return model.stateless_call(trainable, non_trainable, x, **arguments)[0]
+        with tf.name_scope("model"):  # TensorFlow refuses outermost names that begin with "_", as those of layers may
+            return model.stateless_call(trainable, non_trainable, x, **arguments)[0]
     except Exception as error:  # noqa: BLE001  (whatever the user's model raises)
         if unbuilt:
             errors.refuse_unbuilt_layers(unbuilt, error)

@@ -7,7 +7,8 @@ import math
 import tensorflow as tf
 
 from keras_sensitivity.networks.keras_tf.axes import Lags
-from keras_sensitivity.networks.keras_tf.codes import Found, origins
+from keras_sensitivity.networks.keras_tf.codes import Found
+from keras_sensitivity.networks.keras_tf.tensors import origins
 from keras_sensitivity.networks.network import Part
 
 __all__ = ["read"]

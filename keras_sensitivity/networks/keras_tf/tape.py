@@ -23,7 +23,7 @@ from keras_sensitivity.networks.keras_tf.directions import Directions
 from keras_sensitivity.networks.keras_tf.heads import Heads, logits_of
 from keras_sensitivity.networks.keras_tf.integers import Cast
 from keras_sensitivity.networks.keras_tf.layers import called, packed
-from keras_sensitivity.networks.keras_tf.masks import record_masks
+from keras_sensitivity.networks.keras_tf.masks import only_masks, record_masks
 from keras_sensitivity.networks.keras_tf.noise import Noise
 from keras_sensitivity.networks.keras_tf.parts import read
 from keras_sensitivity.networks.keras_tf.steps import stop_states
@@ -135,6 +135,7 @@ class Forward(NamedTuple):
         units: Names of the output units.
         target: The heads at their newest step, shape (batch_size, num_units).
         first: The derivatives of the first unit, by which it was found what is used.
+        masking: Names of the inputs without derivatives that only say which entries of others count.
     """
 
     x: Tensors
@@ -147,6 +148,7 @@ class Forward(NamedTuple):
     units: tuple[str, ...]
     target: tf.Tensor
     first: list[tf.Tensor]
+    masking: tuple[str, ...]
 
     @classmethod
     def of(cls, model: keras.Model, x: Tensors, question: Question, scale: Scale, **how: Any) -> Forward:
@@ -167,10 +169,11 @@ class Forward(NamedTuple):
         direction = _direction(target, Directions(len(units)), 0, scale)
         first = gradients(tape, target, [each.tensor for each in found.found], direction, scale)
         used = [index for index, gradient in enumerate(first) if gradient is not None]
-        _refuse_lost(used, found, question)
+        masking = _only_masking(used, found, question, x)
         parts, lags = tuple(every[index][0] for index in used), [every[index][1] for index in used]
         found = found._replace(agreements=found.agreements | agreements)
-        return cls(x, tape, found, used, parts, lags, reading, units, target, [first[index] for index in used])
+        first = [first[index] for index in used]
+        return cls(x, tape, found, used, parts, lags, reading, units, target, first, masking)
 
     @property
     def tensors(self) -> list[tf.Tensor]:
@@ -226,13 +229,16 @@ class Forward(NamedTuple):
         return tf.concat([tf.pad(part, ((0, 0), (0, most - part.shape[1]), (0, 0))) for part in by_lag], axis=2)
 
 
-def _refuse_lost(used: Sequence[int], found: Run, question: Question) -> None:
-    """Refuse inputs that the outputs do not depend on through derivatives."""
+def _only_masking(used: Sequence[int], found: Run, question: Question, x: Tensors) -> tuple[str, ...]:
+    """The inputs that are nothing but masks; refuses others that the outputs do not depend on through derivatives."""
     names = question.inputs.names
     known = {names[source] for index in used for source in found.found[index].sources}
-    lost = [name for name in names if name not in known and name not in question.exclude]
-    if lost:
-        errors.refuse_path(lost, [name for name in names if name in known])
+    lost = [index for index, name in enumerate(names) if name not in known and name not in question.exclude]
+    masking = [index for index in lost if known and only_masks(index, x, found.heads.values())]
+    refused = [names[index] for index in lost if index not in masking]
+    if refused:
+        errors.refuse_path(refused, [name for name in names if name in known])
+    return tuple(names[index] for index in masking)
 
 
 def _direction(target: tf.Tensor, directions: Directions, index: Any, scale: Scale) -> tf.Tensor:
