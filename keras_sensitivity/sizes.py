@@ -366,9 +366,9 @@ class Sizes:
     def estimation_errors(self) -> Array | None:
         """Of the q, because h = sum over units of g**2 is estimated by random signs, percent of q, (num_features,).
 
-        None where it is not. With K signs a row the variance of an estimated h_i is at most 2/K h_i**2, so that the mean
-        of its square is at most (1 + 2/K) h_i**2; that of what is summed up of several h at most the square of the sum
-        of their deviations.
+        None where it is not. With K signs a row the variance of an estimated h_i is at most 2/K h_i**2, so that the
+        mean of its square is at most (1 + 2/K) h_i**2; that of what is summed up of several h at most the square of the
+        sum of their deviations.
         """
         if self._num_draws is None:
             return None

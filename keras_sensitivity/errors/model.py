@@ -45,9 +45,9 @@ def refuse_logits() -> NoReturn:
     """Say that no final softmax or sigmoid was found."""
     fail(
         "Definition(logits=True) found no final softmax or sigmoid to look behind.",
-        expected="an output made by activation='softmax' or 'sigmoid', or by a final Softmax or Activation layer",
-        received="an output that no such layer returned; a model trained with from_logits=True returns logits already",
-        fix="pass logits=False, or end the model with one of these layers",
+        expected="an output that a softmax or sigmoid makes, by a layer, an activation, an operation or its formula",
+        received="outputs that something else makes; a model trained with from_logits=True returns logits already",
+        fix="pass logits=False, or end the model with a softmax or sigmoid",
     )
 
 

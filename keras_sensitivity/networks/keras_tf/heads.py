@@ -1,4 +1,4 @@
-"""The outputs of a model: which can be differentiated, what they are called, and what goes into a final softmax."""
+"""The outputs of a model: which can be differentiated, and what they are called."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ import keras
 import tensorflow as tf
 
 from keras_sensitivity import errors
-from keras_sensitivity.networks.keras_tf.tensors import handed_on
 
-__all__ = ["Heads", "logits_of"]
-
-SATURATING = {"Sigmoid", "Softmax"}
+__all__ = ["Heads"]
 
 
 class Heads(NamedTuple):
@@ -51,16 +48,6 @@ class Heads(NamedTuple):
         if name not in self.measured:
             errors.refuse_unit(name, list(self.measured))
         return {name: self.measured[name]}
-
-
-def logits_of(head: tf.Tensor) -> tf.Tensor | None:
-    """What went into the softmax or sigmoid that made a head, however that was spelt; None if none did."""
-    *_, made = handed_on(head)
-    operation = made.op
-    if operation.type not in SATURATING:
-        return None
-    logits = operation.inputs[0]
-    return tf.reshape(logits, head.shape) if logits.shape != head.shape else logits
 
 
 def _leaves(output: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], Any]]:

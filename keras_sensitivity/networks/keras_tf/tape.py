@@ -20,9 +20,10 @@ from keras_sensitivity.networks.keras_tf.axes import Lags, Reading, units_of
 from keras_sensitivity.networks.keras_tf.borrowing import borrowed
 from keras_sensitivity.networks.keras_tf.codes import Call, Codes, Found
 from keras_sensitivity.networks.keras_tf.directions import Directions
-from keras_sensitivity.networks.keras_tf.heads import Heads, logits_of
+from keras_sensitivity.networks.keras_tf.heads import Heads
 from keras_sensitivity.networks.keras_tf.integers import Cast
 from keras_sensitivity.networks.keras_tf.layers import called, packed
+from keras_sensitivity.networks.keras_tf.logits import logits_of
 from keras_sensitivity.networks.keras_tf.masks import only_masks, record_masks
 from keras_sensitivity.networks.keras_tf.noise import Noise
 from keras_sensitivity.networks.keras_tf.parts import read
@@ -44,7 +45,7 @@ class Run(NamedTuple):
         found: What can be differentiated with respect to; the noise of probes comes last.
         masks: The masks of time steps.
         agreements: See `Codes`.
-        is_activated: Whether a head is a softmax or sigmoid.
+        activated: Names of the heads that are a softmax or sigmoid.
         stopped: The recurrent layers whose states were stopped.
     """
 
@@ -53,7 +54,7 @@ class Run(NamedTuple):
     found: list[Found]
     masks: list[tf.Tensor]
     agreements: dict[Call, tf.Tensor]
-    is_activated: bool
+    activated: tuple[str, ...]
     stopped: set[str]
 
 
@@ -92,9 +93,9 @@ def run(
     name = question.definition.output
     heads = every.chosen(name if isinstance(name, str) else None)
     codes.refuse(list(heads.values()), excluded)
-    inner = {name: logits_of(head) for name, head in heads.items()}
+    inner = {name: logits for name, head in heads.items() if (logits := logits_of(head)) is not None}
     if question.definition.logits:
-        heads = {name: errors.refuse_logits() if logits is None else logits for name, logits in inner.items()}
+        heads = heads | (inner or errors.refuse_logits())
     found = [each for each in codes.found if not set(each.sources) <= excluded]
     found.sort(key=lambda each: (len(each.sources) > 1, each.sources))
     kind = tf.float64 if any(head.dtype == tf.float64 for head in heads.values()) else tf.float32
@@ -104,7 +105,7 @@ def run(
         found + [Found(tensor, (), False) for tensor in noise.made if with_noise],
         masks,
         codes.agreements,
-        not question.definition.logits and any(logits is not None for logits in inner.values()),
+        () if question.definition.logits else tuple(inner),
         stopped,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import tensorflow as tf
 
-__all__ = ["BLIND", "PYTHON", "Key", "ancestors", "handed_on", "key", "origins"]
+__all__ = ["BLIND", "HANDING_ON", "PYTHON", "Key", "ancestors", "handed_on", "key", "origins"]
 
 # Operations that hand on what they get, in another shape or type at most.
 HANDING_ON = {"Cast", "EnsureShape", "ExpandDims", "Identity", "Reshape", "Squeeze"}
