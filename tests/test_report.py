@@ -56,7 +56,8 @@ def linear(*weights):
 
 
 def table_look(names=tuple("abcde")):
-    return ks.measure(zoo.build("tanh regression"), zoo.rows(60), feature_names=list(names))
+    plain = ks.Definition(scale="std")  # without effect curves, which take a while to draw
+    return ks.measure(zoo.build("tanh regression"), zoo.rows(60), feature_names=list(names), definition=plain)
 
 
 def sequence_look():
@@ -144,6 +145,13 @@ def test_what_a_look_has_gets_a_section():
     assert [row[0] for row in rows_of(page, "Outputs")] == list(look.features.nlargest(9).index)
     page = table_look().to_html()
     assert [section(page, name) for name in ("Time lags", "Outputs", "Agreement with real changes")] == [None] * 3
+
+
+def test_effects_are_drawn_of_what_has_a_path_the_most_important_first():
+    x = np.column_stack([np.random.default_rng(0).normal(size=(200, 3)), np.arange(200) % 2])
+    drawn = section(ks.measure(linear(1, 3, 2, 4), x).to_html(), "Effects").iterfind(".//img")
+    assert [each.get("alt") for each in drawn] == [f"The effect of {name} as a curve." for name in ("x1", "x2", "x0")]
+    assert section(ks.measure(linear(1, 3, 2, 4), x, definition=ks.PAPER).to_html(), "Effects") is None
 
 
 def test_the_training_is_drawn_and_its_events_are_listed():

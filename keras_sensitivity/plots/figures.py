@@ -37,7 +37,7 @@ def svg(draw: Callable[..., Any], width: float, height: float) -> str:
     import matplotlib
 
     drawing = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "keras_sensitivity"}):
+    with _page_settings(), matplotlib.rc_context({"svg.hashsalt": "keras_sensitivity"}):
         _figure(draw, width, height).savefig(drawing, format="svg", metadata={"Date": None})
     return drawing.getvalue()
 

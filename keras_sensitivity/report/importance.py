@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["importance_page"]
 
-# Names in a sentence, and outputs in a table, at the most.
-MOST_NAMES, MOST_UNITS = 6, 12
+# Names in a sentence, effect curves, and outputs in a table, at the most.
+MOST_NAMES, MOST_EFFECTS, MOST_UNITS = 6, 6, 12
 
 # From this part of the size on, the derivative has the same sign at most rows, and the direction is said.
 ONE_WAY = 0.5
@@ -36,6 +36,7 @@ def importance_page(importance: Importance, context: Context) -> str:
         _in_short(importance),
         section("Ranking", _ranking(importance)),
         section("To mind", sentences([*context.caveats, *caveats.of_importance(importance)])),
+        section("Effects", _effects(importance)),
         section("Agreement with real changes", _agreement(importance)),
         section("Outputs", _outputs(importance)),
         section("Time lags", _lags(importance)),
@@ -90,6 +91,37 @@ def _directions(importance: Importance) -> pd.Series[Any]:
     part = whole["mean"] / rms.where(rms > 0)
     cases = [part.isna(), part > ONE_WAY, part < -ONE_WAY]
     return pd.Series(np.select(cases, ["", "up", "down"], "both ways"), index=names)
+
+
+def _effects(importance: Importance) -> Html | None:
+    """The curves of the most important features that have one."""
+    ranked = importance.features.sort_values(ascending=False, kind="stable").index[:MOST_BARS]
+    drawn = [name for name in ranked if _has_effect(importance, name)][:MOST_EFFECTS]
+    if not drawn:
+        return None
+    curves = [
+        figure(
+            functools.partial(plots.effect, importance, name),
+            f"The effect of {name} as a curve.",
+            width=3.4,
+            height=2.5,
+        )
+        for name in drawn
+    ]
+    sentence = (
+        "How far the output has moved along the values of a feature, ways up and ways down added: steep where the "
+        "network is sensitive to it, flat where it is not. The marks show where the rows are."
+    )
+    return joined(element("p", sentence), element("div", *curves, class_="pair"))
+
+
+def _has_effect(importance: Importance, name: str) -> bool:
+    """Whether there is a curve: not of what is swapped, nor of groups and codes, nor by scales other than the path."""
+    try:
+        importance.effect(name)
+    except ValueError:
+        return False
+    return bool(importance.features[name])
 
 
 def _agreement(importance: Importance) -> Html | None:
