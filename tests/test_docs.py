@@ -4,6 +4,7 @@ import doctest
 import inspect
 import pathlib
 import re
+import shlex
 
 import agreement_page
 import death_definitions_page
@@ -14,6 +15,7 @@ import pytest
 
 import keras_sensitivity as ks
 from keras_sensitivity import plots
+from keras_sensitivity.command import main
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -53,6 +55,18 @@ def test_the_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
     assert "1 died: shoe_size (" in printed
     assert "['income', 'debt'" in printed
     assert list((tmp_path / "runs" / "first" / "sensitivity").iterdir())
+
+
+@pytest.mark.slow
+def test_the_lines_of_the_page_on_the_command_run(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "command.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    exec(re.search(r"```python\n(.*?)```", page, flags=re.DOTALL)[1], {})
+    lines = re.findall(r"^\$ keras-sensitivity (.*)$", page, flags=re.MULTILINE)
+    assert len(lines) > 5
+    assert [main(shlex.split(line)) for line in lines] == [0] * len(lines)
+    named = re.findall(r"--out (\S+)", page)
+    assert {path.name for path in tmp_path.iterdir()} >= {"model.keras", *named}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
