@@ -13,7 +13,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The theme's notice of its successor.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test lint types imports tests slow package pictures examples study-credit study-dead-features \
+.PHONY: help demo test lint types imports tests slow package gallery pictures examples study-credit study-dead-features \
 	study-agreement study-death-definitions paper paper-page benchmark docs docs-serve clean
 
 help: ## List the targets
@@ -62,7 +62,10 @@ package: $(READY) ## Build sdist and wheel; try the wheel in an empty environmen
 	cd "$$folder"; \
 	venv/bin/python -I smoke.py
 
-pictures: demo ## Draw the pictures of the documents anew
+gallery: $(READY) ## Draw the pictures of the gallery, by the lines that stand there
+	$(BIN)/python tools/gallery.py
+
+pictures: demo gallery ## Draw the pictures of the documents anew
 	$(BIN)/python examples/digits.py
 	$(BIN)/python examples/dead_features.py
 	$(BIN)/python examples/bike_demand.py

@@ -10,6 +10,7 @@ import agreement_page
 import death_definitions_page
 import death_rates_page
 import doctest_fences
+import gallery
 import math_fences
 import pytest
 
@@ -34,16 +35,21 @@ def test_doctests_of_pages(page):
     assert doctest.testfile(str(page), **options).failed == 0
 
 
+def drawing():
+    """The functions that draw, by name."""
+    return {name: draw for name in plots.__all__ if "ax" in inspect.signature(draw := getattr(plots, name)).parameters}
+
+
 def test_what_is_public_has_an_example():
-    drawing = [draw for draw in map(plots.__dict__.get, plots.__all__) if "ax" in inspect.signature(draw).parameters]
     public = [getattr(ks, name) for name in ks.__all__ if name != "PAPER"]
-    assert len(drawing) > 10
-    assert [entry.__name__ for entry in public + drawing if ">>> " not in entry.__doc__] == []
+    assert len(drawing()) > 10
+    assert [entry.__name__ for entry in [*public, *drawing().values()] if ">>> " not in entry.__doc__] == []
 
 
 def test_the_site_shows_examples_as_code_and_formulas_as_formulas():
     assert doctest.testmod(doctest_fences) == (0, 2)
     assert doctest.testmod(math_fences) == (0, 1)
+    assert doctest.testmod(gallery) == (0, 1)
 
 
 def test_the_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
@@ -55,6 +61,19 @@ def test_the_lines_of_the_readme_run(tmp_path, monkeypatch, capsys):
     assert "1 died: shoe_size (" in printed
     assert "['income', 'debt'" in printed
     assert list((tmp_path / "runs" / "first" / "sensitivity").iterdir())
+
+
+def test_the_gallery_has_every_picture():
+    page = (ROOT / "docs" / "gallery.md").read_text()
+    assert [name for name in drawing() if f"plots.{name}(" not in page] == []
+    assert sum(picture is not None for _, picture in gallery.blocks(page)) == page.count("![") == len(drawing())
+
+
+@pytest.mark.slow
+def test_the_gallery_draws_itself(tmp_path):
+    shown = {path.name for path in (ROOT / "docs" / "images" / "gallery").iterdir()}
+    assert {path.name for path in gallery.draw(ROOT / "docs" / "gallery.md", tmp_path)} == shown
+    assert min(path.stat().st_size for path in tmp_path.iterdir()) > 5000
 
 
 @pytest.mark.slow
