@@ -66,7 +66,7 @@ class Moments:
         ``mean = shift + total / weight`` and ``m2 = squares - total**2 / weight``.
         """
         average = _ratio(total, weight)
-        return cls(np.asarray(weight), shift + average, np.maximum(squares - total * average, 0.0))
+        return cls(np.asarray(weight), _mean(weight, shift + average), np.maximum(squares - total * average, 0.0))
 
     def update(self, values: Array, weights: Array | None = None) -> Moments:
         """These moments and those of the rows ``values`` of shape (num_samples, *shape)."""
@@ -169,7 +169,8 @@ class CrossMoments:
         """Moments from weighted sums of ``v - shift`` and of its outer products (or only of its squares)."""
         average = _ratio(total, weight)
         correction = np.outer(total, average) if products.ndim == 2 else total * average
-        return cls(np.asarray(weight), np.asarray(weight_squares), shift + average, products - correction)
+        mean = _mean(weight, shift + average)
+        return cls(np.asarray(weight), np.asarray(weight_squares), mean, products - correction)
 
     def update(self, values: Array, weights: Array | None = None) -> CrossMoments:
         """These moments and those of the rows ``values`` of shape (num_samples, p)."""
@@ -262,6 +263,11 @@ def product(one: Array, other: Array) -> Array:
     size = max(1, SMALL_PRODUCT // (one.shape[1] * other.shape[1]))
     starts = range(0, len(one), size)
     return sum((one[start : start + size].T @ other[start : start + size] for start in starts), np.zeros(()))
+
+
+def _mean(weight: Array, mean: Array) -> Array:
+    """The mean, and 0 of no rows, of which the shift says nothing."""
+    return np.where(np.asarray(weight) > 0, mean, 0.0)
 
 
 def _ratio(numerator: Array, denominator: Array) -> Array:

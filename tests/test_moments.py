@@ -33,6 +33,13 @@ def test_weights_count_rows(rng):
     assert cross.weight_squares == (weights**2).sum()
 
 
+def test_rows_of_no_weight_are_no_rows(rng):
+    for empty in (Moments.empty((3,)), CrossMoments.empty(3), CrossMoments.empty(3, diagonal=True)):
+        updated = empty.update(rng.normal(size=(5, 3)), np.zeros(5))
+        for x, y in zip(vars(updated).values(), vars(empty).values(), strict=True):
+            np.testing.assert_array_equal(x, y)
+
+
 def test_diagonal_is_the_diagonal(rng):
     values = rng.normal(size=(40, 3))
     full, diagonal = CrossMoments.empty(3).update(values), CrossMoments.empty(3, diagonal=True).update(values)

@@ -84,6 +84,18 @@ def test_pre_and_post_padding_agree(many):
     pd.testing.assert_series_equal(one.features, other.features, rtol=1e-4)
 
 
+@pytest.mark.parametrize("scale", [None, "std", "path"])
+def test_a_lag_that_no_row_has_has_no_part(scale):
+    x, mask = sequences.rows(padding="post")
+    x[:, -1], mask[:, -1] = 0, False
+    assert mask[:, -2].any()
+    model = sequences.build(lambda: sequences.recurrent("GRU", masked=True))
+    importance = measure(model, x, definition=ks.Definition(scale=scale))
+    assert importance.lags.iloc[-1] == 0
+    assert importance.lags.iloc[:-1].min() > 0
+    assert (importance.by_lag.iloc[-1] == 0).all()
+
+
 @pytest.mark.parametrize("padding", [None, "post"])
 def test_batch_size_order_and_padding_rows_change_nothing(padding):
     x, _ = sequences.rows(23, padding=padding)
