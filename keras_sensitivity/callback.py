@@ -23,6 +23,7 @@ from keras_sensitivity.networks.choice import network_of
 from keras_sensitivity.networks.network import Network
 from keras_sensitivity.plan import Options
 from keras_sensitivity.records.looks import LookWriter
+from keras_sensitivity.rows.pickling import check_picklable
 from keras_sensitivity.rows.randomness import untouched_randomness
 from keras_sensitivity.rows.rows import Rows, read
 from keras_sensitivity.rows.streams import can_be_read_again, is_stream
@@ -415,9 +416,25 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     # --- copies -----------------------------------------------------------------------------------------------------
 
-    def __getstate__(self) -> dict[str, Any]:
+    def _state(self) -> dict[str, Any]:
         """All but the model and what lives only during a fit: Keras sets the model anew at each fit."""
         return vars(self) | {"_live": None, "_model": None, "_standing": None}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled.
+
+        Raises:
+            TypeError: If x cannot be, such as a `tf.data.Dataset`; without it (``watch.x = None``) the looks can.
+        """
+        check_picklable(self.x)
+        kept = self._kept_rows
+        return self._state() | {"_kept_rows": kept if kept is not None and kept.stream is self.x else None}
+
+    def __copy__(self) -> SensitivityCallback:
+        """A copy that shares everything."""
+        duplicate = type(self).__new__(type(self))
+        duplicate.__dict__.update(self._state())
+        return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SensitivityCallback:
         """A copy that shares x, which is only read: tuners copy their callbacks for every trial."""
@@ -425,5 +442,5 @@ class SensitivityCallback(keras.callbacks.Callback):
         memo[id(self)] = duplicate
         memo[id(self.x)] = self.x
         memo[id(self._kept_rows)] = self._kept_rows
-        duplicate.__dict__.update(copy.deepcopy(self.__getstate__(), memo))
+        duplicate.__dict__.update(copy.deepcopy(self._state(), memo))
         return duplicate

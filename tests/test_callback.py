@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 import zoo
 from crash import Crash
 
@@ -133,6 +134,19 @@ def test_a_deep_copy_shares_the_rows():
     assert copy.deepcopy(watch).x is watch.x
 
 
+def test_a_callback_of_a_stream_is_copied_but_pickled_without_it():
+    stream = tf.data.Dataset.from_tensor_slices(zoo.rows()).batch(50)
+    watch = ks.SensitivityCallback(stream)
+    fit([watch], epochs=2)
+    for other in (copy.copy(watch), copy.deepcopy(watch)):
+        assert other.x is stream
+        pd.testing.assert_frame_equal(other.trajectory, watch.trajectory)
+    with pytest.raises(TypeError, match="cannot be pickled with its x"):
+        pickle.dumps(watch)
+    watch.x = None
+    pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(watch)).trajectory, watch.trajectory)
+
+
 def test_copies_while_a_fit_runs():
     copies = []
 
@@ -159,8 +173,6 @@ def test_the_constructor_only_stores(tmp_path):
 
 
 def test_mixed_precision_and_distribution():
-    import tensorflow as tf
-
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         model = zoo.build("tanh regression", policy="mixed_bfloat16")
         model.compile("sgd", "mse")
