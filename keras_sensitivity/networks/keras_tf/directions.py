@@ -21,7 +21,7 @@ __all__ = ["Directions"]
 MOST_PASSES, FEW_UNITS = 64, 32
 
 # Random signs of a row.
-NUM_DRAWS = 8
+NUM_DRAWS = 4
 
 
 class Directions(NamedTuple):
