@@ -62,13 +62,14 @@ class Bins:
         """Bins of about equal weight in the samples.
 
         Args:
-            samples: For each entry some of its values, shape (num_values,); None: a single bin.
+            samples: For each entry some of its values, shape (num_values,), or NaN; None: a single bin.
         """
         count = len(samples)
         centre, width = np.zeros(count), np.ones(count)
         slots = np.full((count, CELLS), SLOTS // 2, np.uint8)
-        for entry, sample in enumerate(samples):
-            if sample is not None:
+        known = (np.empty(0) if sample is None else sample[~np.isnan(sample)] for sample in samples)
+        for entry, sample in enumerate(known):
+            if len(sample):
                 values, edges = _edges(sample)
                 centre[entry] = values[len(values) // 2]
                 width[entry] = np.median(np.abs(values - centre[entry])) or 1.0

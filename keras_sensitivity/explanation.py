@@ -344,7 +344,7 @@ class Explanation:
             errors.check_same_columns("x_near", columns, self._columns)
             others = others[:, None] if others.ndim + 1 == values.ndim == 2 and values.shape[1] == 1 else others
             errors.check_near(others.shape, values.shape)
-            moves = (others - values).reshape(-1, 1, values[0].size)
+            moves = np.where(np.isnan(values), 0.0, others - values).reshape(-1, 1, values[0].size)
             slopes = gradients.reshape(len(self), len(self.units), -1)
             approximation = approximation + (slopes * moves).sum(axis=2)
         return np.asarray(approximation)

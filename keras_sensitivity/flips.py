@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.networks.network import Batch, Network
@@ -79,7 +80,8 @@ def _flipped(columns: tuple[Column, ...], rows: Batch, sample: tuple[Array, ...]
     seen, own = (
         np.concatenate([column.of(each) for column in columns], axis=1).astype(object) for each in (sample, rows)
     )
-    common = _most_common(list(map(tuple, seen)))
+    known = list(map(tuple, seen[pd.notna(seen).all(axis=1)]))  # NaN is no other value
+    common = _most_common(known or list(map(tuple, seen)))
     return np.array([common[-1] if tuple(row) == common[0] else common[0] for row in own], dtype=object)
 
 

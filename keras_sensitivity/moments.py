@@ -69,9 +69,14 @@ class Moments:
         return cls(np.asarray(weight), _mean(weight, shift + average), np.maximum(squares - total * average, 0.0))
 
     def update(self, values: Array, weights: Array | None = None) -> Moments:
-        """These moments and those of the rows ``values`` of shape (num_samples, *shape)."""
+        """These moments and those of the rows ``values`` of shape (num_samples, *shape); what is NaN weighs nothing."""
         values = np.asarray(values, dtype=np.float64)
         weights = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+        known = ~np.isnan(values)
+        if not known.all():
+            values, every = np.where(known, values, 0.0), known * weights.reshape(-1, *[1] * (values.ndim - 1))
+            sums = (every.sum(axis=0), (every * values).sum(axis=0), (every * values**2).sum(axis=0))
+            return self.merge(Moments.from_sums(sums[0], np.zeros(self.mean.shape), *sums[1:]))
         shift = values[0] if len(values) else np.zeros(self.mean.shape)
         centred = values - shift
         total = np.tensordot(weights, centred, axes=1)

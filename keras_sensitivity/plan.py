@@ -104,7 +104,7 @@ class Plan(Generic[R]):
             errors.check_excluded(options.exclude, inputs.names)
         jit_compile: JitCompile = options.jit_compile
         definition = options.with_output(definition)
-        self.question = Question(inputs, definition, tuple(options.exclude), jit_compile)
+        self.question = Question(inputs, definition, tuple(options.exclude), jit_compile, rows.has_missing)
         self._kind = kind
         self.rows = rows
         try:

@@ -905,3 +905,134 @@ def test_arrays_are_not_copied_to_see_whether_they_can_be_pickled():
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < x.nbytes / 10
+
+
+# --- what is missing, in a model that handles it ----------------------------------------------------------------------
+
+LACKING = np.where(np.random.default_rng(6).random((60, 5)) < 0.3, np.nan, X)
+BESIDE = np.random.default_rng(7).normal(size=(60, 4, 2))
+BESIDE[np.random.default_rng(8).random((60, 4, 2)) < 0.3] = np.nan
+
+
+def filling(head=None, shape=(5,)):
+    """NaN is 0, so that a derivative tells of the known values alone."""
+    inputs = keras.Input(shape)
+    return keras.Model(inputs, (head or layers.Dense(1))(keras.ops.nan_to_num(inputs)))
+
+
+@pytest.mark.parametrize("scale", ["std", "path", None])
+@pytest.mark.parametrize("as_what", ["array", "frame", "dataset", "generator", "float64"])
+def test_missing_values_that_the_model_handles_are_left_out(as_what, scale):
+    model = filling()
+    x = {
+        "array": LACKING.astype("float32"),
+        "float64": LACKING,
+        "frame": pd.DataFrame(LACKING, columns=list("abcde")).astype("Float64"),
+        "dataset": dataset(LACKING).batch(16),
+        "generator": iter(np.split(LACKING, 4)),
+    }[as_what]
+    definition = ks.Definition(scale=scale, change="derivative")
+    found = ks.measure(model, x, num_samples=1000, definition=definition, batch_size=None if scale else 16)
+    q = np.abs(model.layers[-1].kernel.numpy()[:, 0]) * (np.nanstd(LACKING, axis=0) if scale else 1)
+    np.testing.assert_allclose(found.features, 100 * q / q.sum(), rtol=1e-2 if scale == "path" else 1e-4)
+    assert found.num_samples == 60
+    assert not found.table.drop(columns="caution").isna().any(axis=None)
+
+
+def test_derivatives_are_averaged_where_there_is_a_value():
+    """Of y = x**2, where what is missing is 0, g = 2 x."""
+    model = filling(layers.Lambda(lambda t: keras.ops.sum(keras.ops.square(t), axis=1, keepdims=True)))
+    found = ks.measure(model, LACKING, definition=ks.PAPER)
+    q = 2 * np.sqrt(np.nanmean(np.square(LACKING), axis=0))
+    np.testing.assert_allclose(found.table["rms"], q, rtol=1e-4)
+    parts = [ks.measure(model, part, definition=ks.PAPER) for part in np.split(LACKING, 2)]
+    same(parts[0].merge(parts[1]), found)
+
+
+def test_missing_steps_of_a_sequence():
+    head = keras.Sequential([layers.Flatten(), layers.Dense(1, use_bias=False)])
+    model = filling(head, (4, 2))
+    found = ks.measure(model, BESIDE, definition=ks.Definition(scale="std"))
+    kernel = np.abs(head.layers[-1].kernel.numpy().reshape(4, 2))[::-1]
+    r = kernel * np.nanstd(BESIDE, axis=(0, 1))
+    np.testing.assert_allclose(found.by_lag, r, rtol=1e-4)
+
+
+def test_an_explanation_of_rows_that_lack_something():
+    model = filling()
+    explanation = ks.explain(model, LACKING, definition=ks.Definition(scale="std", change="derivative"))
+    kernel = model.layers[-1].kernel.numpy()[:, 0]
+    squares = np.where(np.isnan(LACKING), 0, kernel * np.nanstd(LACKING, axis=0)) ** 2
+    expected = 100 * squares / np.maximum(squares.sum(axis=1, keepdims=True), 1e-30)
+    np.testing.assert_allclose(explanation.features, expected, rtol=1e-4, atol=1e-6)
+    near = LACKING + 0.5
+    predicted = model.predict(near.astype("float32"), verbose=0)
+    np.testing.assert_allclose(explanation.approximate(near), predicted, rtol=1e-4, atol=1e-5)
+    with_background = ks.explain(model, LACKING[:3], background=LACKING, definition=STD)
+    np.testing.assert_allclose(with_background.scale, np.nanstd(LACKING, axis=0), rtol=1e-4)
+    flags = np.where(np.isnan(LACKING), np.nan, LACKING > 0)
+    others = [ks.explain(model, flags).table(row).loc["x0", "other_value"] for row in (0, 1)]
+    assert not pd.isna(others).any()
+
+
+def test_a_column_of_which_nothing_is_known_has_no_importance():
+    x = LACKING.copy()
+    x[:, 2] = np.nan
+    found = ks.measure(filling(), x, definition=ks.Definition(change="derivative"))
+    assert found.features["x2"] == 0
+    assert found.features.sum() == pytest.approx(100)
+
+
+def test_missing_values_while_a_model_trains(traces):
+    model = filling()
+    model.compile("sgd", "mse", jit_compile=False)
+    watch = ks.SensitivityCallback(LACKING, definition=STD)
+    model.fit(LACKING, np.zeros(60), epochs=2, callbacks=[watch], verbose=0)
+    q = np.abs(model.layers[-1].kernel.numpy()[:, 0]) * np.nanstd(LACKING, axis=0)
+    np.testing.assert_allclose(watch.importance.features, 100 * q / q.sum(), rtol=1e-4)
+    assert traces.count("LookPass") == 1
+
+
+def test_what_is_traced_for_complete_rows_serves_no_others():
+    model = filling()
+    complete, lacking = (ks.measure(model, x, definition=STD) for x in (X, LACKING))
+    assert not np.allclose(complete.features, lacking.features, rtol=1e-3)
+    same(ks.measure(model, X, definition=STD), complete)
+
+
+def rooted(x):
+    return keras.ops.where(keras.ops.isnan(x), 0.0, keras.ops.sqrt(keras.ops.abs(x)))
+
+
+@pytest.mark.parametrize(
+    ("build", "x", "error", "message"),
+    [
+        (zoo.linear, LACKING, ValueError, r"NaN or infinite(.|\n)*NaN of which the model makes finite(.|\n)*'x0' in"),
+        (filling, np.where(np.isnan(LACKING), np.inf, X), ValueError, r"NaN or infinite(.|\n)*'x0' in"),
+        (filling, np.where(np.isnan(LACKING), np.nan, 1e39), ValueError, r"NaN or infinite(.|\n)*'x0' in 60 rows"),
+        (
+            lambda: keras.Sequential([keras.Input((5,)), layers.Lambda(rooted), layers.Dense(1)]),
+            LACKING,
+            FloatingPointError,
+            r"x has NaN, which the model takes out of its predictions, though not out of their deriv(.|\n)*nan_to_num",
+        ),
+    ],
+    ids=["no", "infinity", "overflow", "derivatives"],
+)
+def test_missing_values_that_are_refused(build, x, error, message):
+    with pytest.raises(error, match=message):
+        ks.measure(build(), x, definition=STD)
+
+
+def test_missing_codes_are_refused():
+    codes, numbers = keras.Input((1,), dtype="int32", name="code"), keras.Input((2,), name="numbers")
+    looked_up = layers.Flatten()(layers.Embedding(5, 2)(codes))
+    model = keras.Model([codes, numbers], layers.Dense(1)(layers.Concatenate()([looked_up, numbers])))
+    x = [np.where(np.arange(60) < 2, np.nan, np.arange(60) % 5), X[:, :2]]
+    with pytest.raises(ValueError, match=r"NaN or infinite(.|\n)*'code' in 2 rows"):
+        ks.measure(model, x)
+
+
+def test_missing_values_of_a_stream_that_is_read_anew_are_refused():
+    with pytest.raises(ValueError, match=r"NaN or infinite"):
+        ks.measure(filling(), dataset(LACKING).batch(16))

@@ -8,13 +8,18 @@ from typing import NoReturn
 from keras_sensitivity.errors.wording import fail, listed, warn
 
 
-def refuse_derivatives() -> NoReturn:
-    """Say that a derivative is NaN or infinite although x is finite."""
+def refuse_derivatives(has_missing: bool = False) -> NoReturn:
+    """Say that a derivative is NaN or infinite although x, or at least what the model makes of it, is finite."""
+    cause = "weights have diverged, or the model divides by zero"
+    fix = "look for NaN in the weights (keras.callbacks.TerminateOnNaN), lower the learning rate, or clip gradients"
+    if has_missing:
+        cause = "x has NaN, which the model takes out of its predictions, though not out of their derivatives"
+        fix = "replace NaN before it is computed with (keras.ops.nan_to_num, keras.ops.where), or impute these rows"
     fail(
         "The derivatives of the model are NaN or infinite.",
-        expected="finite derivatives on finite rows",
-        received="at least one derivative that is not finite: weights have diverged, or the model divides by zero",
-        fix="look for NaN in the weights (keras.callbacks.TerminateOnNaN), lower the learning rate, or clip gradients",
+        expected="finite derivatives on rows of which the model makes finite predictions",
+        received=f"at least one derivative that is not finite: {cause}",
+        fix=fix,
         error=FloatingPointError,
     )
 

@@ -146,7 +146,7 @@ def refuse_finite(bad: Mapping[str, int]) -> NoReturn:
     counts = ", ".join(f"{name!r} in {count:,} rows" for name, count in list(bad.items())[:5])
     fail(
         "x has values that are NaN or infinite.",
-        expected="finite numbers, as float32, in every column",
+        expected="finite numbers, as float32, in every column, or NaN of which the model makes finite predictions",
         received=f"{counts}" + (f" and {len(bad) - 5} more columns" if len(bad) > 5 else ""),
         fix="impute or drop these rows (DataFrame.dropna), and look for a division by zero",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -140,12 +140,14 @@ class Question(NamedTuple):
         definition: What is differentiated.
         exclude: Names of inputs that are not differentiated with respect to.
         jit_compile: True, False, or "auto" for whichever is faster, where a network is compiled.
+        has_missing: Whether entries of x may be NaN: nothing is summed up of an entry at a row where it is.
     """
 
     inputs: Inputs
     definition: Definition
     exclude: tuple[str, ...] = ()
     jit_compile: JitCompile = "auto"
+    has_missing: bool = False
 
 
 class Pass(abc.ABC, Generic[R]):
@@ -218,6 +220,15 @@ class Network(abc.ABC):
             inputs: The inputs.
             rows: Some rows of each, as they come.
         """
+
+    def handles_missing(self, inputs: Inputs, batches: Iterable[Batch]) -> bool:
+        """Whether the network makes finite numbers of rows with NaN; one that does not say so, does not.
+
+        Args:
+            inputs: The inputs.
+            batches: Rows that have NaN, of one shape, in the types of the batches of the inputs.
+        """
+        return False
 
     @property
     @abc.abstractmethod

@@ -19,7 +19,7 @@ from keras_sensitivity.rows import streams
 from keras_sensitivity.rows.arrays import as_array
 from keras_sensitivity.rows.chunks import Chunk, joined, until
 from keras_sensitivity.rows.constant import OtherValues, constant_columns
-from keras_sensitivity.rows.finite import check_finite
+from keras_sensitivity.rows.finite import check_finite, has_missing
 from keras_sensitivity.rows.reservoir import Reservoir, subset
 from keras_sensitivity.rows.sparse import SparseRows
 from keras_sensitivity.rows.tables import as_pandas
@@ -37,7 +37,7 @@ READ_SECONDS = 10.0
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rows:
-    """Rows to measure, of which every number is finite.
+    """Rows to measure, of which every number is finite, but for NaN that the network handles.
 
     Attributes:
         inputs: What the network is called with.
@@ -48,6 +48,7 @@ class Rows:
         chunks: Opens the rows, from the first on.
         num_rows: How many there are; None for a stream, whose end is not known.
         positions: Where each row stands in the user's x, shape (num_rows,); None for a stream.
+        has_missing: Whether there is NaN.
     """
 
     inputs: Inputs
@@ -57,6 +58,7 @@ class Rows:
     chunks: Callable[[], Iterator[Chunk]]
     num_rows: int | None
     positions: Array | None
+    has_missing: bool = False
 
     def sample(self) -> Chunk:
         """Rows that stand for all: of a stream its first, which the next reading of it does not read again."""
@@ -149,10 +151,10 @@ def _read_arrays(x: Any, network: Network, num_samples: int | None, weights: Any
             others = OtherValues(chunk)
             others.see(every)
             _warn_of_others(others, chunk, inputs, columns, errors.warn_other_values)
-    check_finite(inputs, columns, dtypes, chunk)
+    lacks = has_missing(inputs, columns, dtypes, chunk, network)
     if not chunk.row_weights.any():
         errors.refuse_weightless()
-    return Rows(inputs, columns, dtypes, chunk, lambda: iter([chunk]), len(chunk), positions)
+    return Rows(inputs, columns, dtypes, chunk, lambda: iter([chunk]), len(chunk), positions, lacks)
 
 
 def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
@@ -183,8 +185,8 @@ def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
     else:
         kept, positions, others = _drawn_rows(chunks(), num_samples)
         _warn_of_others(others, kept, inputs, columns, errors.warn_other_values)
-    check_finite(inputs, columns, dtypes, kept)
-    return Rows(inputs, columns, dtypes, kept, lambda: iter([kept]), len(kept), positions)
+    lacks = has_missing(inputs, columns, dtypes, kept, network)
+    return Rows(inputs, columns, dtypes, kept, lambda: iter([kept]), len(kept), positions, lacks)
 
 
 def _first_rows(chunks: Iterator[Chunk], num_samples: int) -> tuple[Chunk, Array]:

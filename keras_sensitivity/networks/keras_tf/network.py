@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import weakref
+from collections.abc import Iterable
 from typing import Any, NamedTuple, TypeVar
 
 import keras
@@ -89,6 +90,26 @@ class KerasNetwork(Network):
         # Also for float16: its layers cast by themselves.
         return "float64" if self._model.compute_dtype == "float64" else "float32"
 
+    def handles_missing(self, inputs: Inputs, batches: Iterable[Batch]) -> bool:
+        """Whether all numbers that the model returns are finite."""
+        model = self._model
+
+        def finite(*x: tf.Tensor) -> list[tf.Tensor]:
+            every = tf.nest.flatten(called(model, packed(model, inputs, x)))
+            numbers = [each for each in every if getattr(each, "dtype", tf.bool).is_floating]
+            return [tf.reduce_all(tf.math.is_finite(each)) for each in numbers]
+
+        are_finite: Any = None
+        for batch in batches:
+            specs = specs_of(batch)
+            if are_finite is None:
+                with LOCK, borrowed(model):
+                    are_finite = tf.function(finite, autograph=False).get_concrete_function(*specs)
+            found = are_finite(*(tf.constant(leaf, spec.dtype) for leaf, spec in zip(batch, specs, strict=True)))
+            if not found or not all(map(bool, found)):
+                return False
+        return True
+
     @property
     def fixed_batch_size(self) -> int | None:
         """That of a stateful model, and of one that refused another; where a model was built means nothing else."""
@@ -134,7 +155,7 @@ class KerasNetwork(Network):
         shapes = tuple((leaf.shape, leaf.dtype.str) for leaf in batch)
         definition = question.definition
         is_path = definition.scale == "path"
-        what = definition.output, definition.logits, definition.mode, is_path, question.exclude, question.jit_compile
+        what = definition.output, definition.logits, definition.mode, is_path, *question[2:]
         key = (kind, shapes, repr(question.inputs), what)
         with LOCK:
             passes = self._kept()

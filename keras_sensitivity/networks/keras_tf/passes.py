@@ -161,7 +161,7 @@ class KerasPass(Pass[R]):
             elif self._are_finite(found):
                 return found
             elif not self._halves or self._target_scale <= 1:
-                errors.refuse_derivatives()
+                errors.refuse_derivatives(self._question.has_missing)
             else:
                 self._target_scale /= HALF_SCALE_STEP
 

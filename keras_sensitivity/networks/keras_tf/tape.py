@@ -137,6 +137,7 @@ class Forward(NamedTuple):
         target: The heads at their newest step, shape (batch_size, num_units).
         first: The derivatives of the first unit, by which it was found what is used.
         masking: Names of the inputs without derivatives that only say which entries of others count.
+        has_missing: Whether entries may be NaN.
     """
 
     x: Tensors
@@ -150,6 +151,7 @@ class Forward(NamedTuple):
     target: tf.Tensor
     first: list[tf.Tensor]
     masking: tuple[str, ...]
+    has_missing: bool
 
     @classmethod
     def of(cls, model: keras.Model, x: Tensors, question: Question, scale: Scale, **how: Any) -> Forward:
@@ -174,7 +176,7 @@ class Forward(NamedTuple):
         parts, lags = tuple(every[index][0] for index in used), [every[index][1] for index in used]
         found = found._replace(agreements=found.agreements | agreements)
         first = [first[index] for index in used]
-        return cls(x, tape, found, used, parts, lags, reading, units, target, first, masking)
+        return cls(x, tape, found, used, parts, lags, reading, units, target, first, masking, question.has_missing)
 
     @property
     def tensors(self) -> list[tf.Tensor]:
@@ -188,7 +190,16 @@ class Forward(NamedTuple):
 
     @property
     def valid(self) -> tf.Tensor:
-        """1.0 where a row has a lag of a part, shape (batch_size, num_lags, num_entries), or 1 entry for one part."""
+        """1.0 where a row has a lag of a part, shape (batch_size, num_lags, num_entries), or 1 entry for one part.
+
+        Where entries may be missing, 0.0 where they are.
+        """
+        if self.has_missing:
+            return self._reached_lags * tf.cast(~tf.math.is_nan(self._raw_values), tf.float64)
+        return self._reached_lags
+
+    @property
+    def _reached_lags(self) -> tf.Tensor:
         if len(self.parts) == 1:
             return self.lags[0].valid[:, :, None]
         every = [
@@ -207,7 +218,13 @@ class Forward(NamedTuple):
 
     @property
     def values(self) -> tf.Tensor:
-        """What the tensors hold, shape (batch_size, num_lags, num_entries), in float64."""
+        """What the tensors hold, shape (batch_size, num_lags, num_entries), in float64; 0 for what is missing."""
+        if self.has_missing:
+            return tf.where(tf.math.is_nan(self._raw_values), tf.zeros((), tf.float64), self._raw_values)
+        return self._raw_values
+
+    @property
+    def _raw_values(self) -> tf.Tensor:
         return self.assembled([tf.cast(tensor, tf.float64) for tensor in self.tensors])
 
     def derivatives(self, directions: Directions, index: Any, scale: Scale) -> list[tf.Tensor]:
