@@ -14,6 +14,7 @@ from keras_sensitivity import errors, shares
 from keras_sensitivity.bins import Binned, Bins
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import image_shape
+from keras_sensitivity.flatness import FlatHeads
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Means, Mergeable, Moments
@@ -154,11 +155,13 @@ class Measurement:
             self._make_ready()
         num_features = len(self.feature_names)
         tally = None if self._swapping is None else self._swapping.tally()
+        flat = FlatHeads(self._network, plan)
         look: Look | None = None
         start = time.perf_counter()
         for index, (batch, weights, seen) in enumerate(plan.run(progress)):
             part = self._look(seen, index)
             look = part if look is None else look.merge(part)
+            flat.add(seen.rows, weights)
             if tally is not None:
                 tally.add(batch, weights, self._squares(seen.rows) if len(self.swapped) < num_features else None)
             if index == 0 and plan.num_batches != 1:
@@ -176,7 +179,7 @@ class Measurement:
             definition=self._definition,
             swapped=self.swapped,
         )
-        self._warn(importance)
+        self._warn(importance, flat)
         return importance
 
     def checked(self, importance: Importance) -> Importance:
@@ -269,7 +272,7 @@ class Measurement:
             return None
         return np.asarray(squares[..., :count].sum(axis=0).reshape(squares.shape[1], -1))
 
-    def _warn(self, importance: Importance) -> None:
+    def _warn(self, importance: Importance, heads: FlatHeads) -> None:
         """Warn, once of each, of what makes the numbers mean something else than they seem to."""
         traced = self._plan.traced
         if self._is_wide and any(len(part.shape) < 3 for part in traced.parts):  # images were never scaled otherwise
@@ -277,18 +280,26 @@ class Measurement:
         self._warn_of_network()
         if importance.num_noise_values < DIFFERENT_SHARE * importance.num_samples:
             self._warn_once(errors.warn_alike_to_probes, importance.num_noise_values, importance.num_samples)
-        flat = importance.flat_part
-        if traced.is_activated and flat > SATURATED_SHARE:
-            self._warn_once(errors.warn_saturated, flat)
-        elif flat == 1 and not importance.features.any():
+        if not self._warned & {"warn_saturated", "warn_dead_units"}:
+            self._warn_of_flat_rows(importance, heads)
+
+    def _warn_of_flat_rows(self, importance: Importance, heads: FlatHeads) -> None:
+        """Warn of rows at which nothing moves the output, and say why."""
+        saturated, dead = heads.shares(importance.flat_part, SATURATED_SHARE)
+        if saturated:
+            self._warn_once(errors.warn_saturated, saturated)
+        if dead:
+            self._warn_once(errors.warn_dead_units, dead)
+        if saturated or dead or importance.features.any():
+            return
+        if importance.flat_part == 1:
             self._warn_once(errors.warn_ignores_everything)
-        elif not importance.features.any():
-            if self._values is not None and self._pool.num_rows == 1:
-                self._warn_once(errors.warn_constant, "the background, a single row")
-            elif importance.is_constant.all():
-                self._warn_once(errors.warn_constant)
-            else:
-                self._warn_once(errors.warn_ignores_newest_step)
+        elif self._values is not None and self._pool.num_rows == 1:
+            self._warn_once(errors.warn_constant, "the background, a single row")
+        elif importance.is_constant.all():
+            self._warn_once(errors.warn_constant)
+        else:
+            self._warn_once(errors.warn_ignores_newest_step)
 
     def _warn_if_slow(self, seconds_of_batch: float) -> None:
         """Warn of a look that takes long, before it is taken."""

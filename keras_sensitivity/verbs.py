@@ -18,6 +18,7 @@ from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.explanation import Explanation
 from keras_sensitivity.features import Block
+from keras_sensitivity.flatness import dead_rows
 from keras_sensitivity.flips import flips
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.measurement import Measurement
@@ -213,7 +214,7 @@ def explain(
             frame=x if isinstance(x, pd.DataFrame) else None,
             flips=flipped,
         )
-    _warn_of_rows(plan, explanation)
+        _warn_of_rows(network, plan, explanation)
     if log_dir is not None:
         write_explanation(explanation, log_dir)
     return explanation
@@ -265,7 +266,7 @@ def _collected(plan: Plan[Derivatives], progress: bool) -> Derivatives:
     return every
 
 
-def _warn_of_rows(plan: Plan[Derivatives], explanation: Explanation) -> None:
+def _warn_of_rows(network: Network, plan: Plan[Derivatives], explanation: Explanation) -> None:
     """Warn of what makes the shares mean something else than they seem to."""
     if plan.traced.left_out:
         errors.warn_left_out(plan.traced.left_out)
@@ -279,7 +280,18 @@ def _warn_of_rows(plan: Plan[Derivatives], explanation: Explanation) -> None:
     if len(empty) and not explanation.scale.any():
         errors.warn_constant()
     elif len(empty):
-        errors.warn_flat_rows(empty.tolist(), len(explanation))
+        _warn_of_flat_rows(network, plan, empty, len(explanation))
+
+
+def _warn_of_flat_rows(network: Network, plan: Plan[Derivatives], flat: Array, count: int) -> None:
+    """Warn of rows at which nothing moves the output, and say why."""
+    is_dead = np.ones(len(flat), dtype=bool)
+    if plan.traced.activated:
+        is_dead = dead_rows(network, plan, tuple(leaf[flat] for leaf in plan.rows.entries))
+    if not is_dead.all():
+        errors.warn_saturated_rows(flat[~is_dead].tolist(), count)
+    if is_dead.any():
+        errors.warn_flat_rows(flat[is_dead].tolist(), count)
 
 
 class ExplainMixin:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from keras_sensitivity.errors.wording import fail, listed, warn
@@ -48,12 +48,27 @@ def warn_slow(seconds: float, num_rows: int | None, num_units: int) -> None:
     )
 
 
-def warn_saturated(share: float) -> None:
-    """Warn that a final softmax or sigmoid hides a ``share`` of the rows."""
+def warn_saturated(shares: Mapping[str, float]) -> None:
+    """Warn that a final softmax or sigmoid hides a part of the rows; ``shares`` says how many, by head."""
     warn(
-        f"{share:.0%} of the rows have derivatives that are all exactly 0: the final softmax or sigmoid is saturated, "
+        f"{_of_heads(shares)} have derivatives that are all exactly 0: the final softmax or sigmoid is saturated, "
         "and these rows do not count. Definition(logits=True) differentiates what goes into it."
     )
+
+
+def warn_dead_units(shares: Mapping[str, float]) -> None:
+    """Warn that at a part of the rows what goes into a final softmax or sigmoid is flat; ``shares`` says how many."""
+    warn(
+        f"{_of_heads(shares)} have derivatives that are all exactly 0, also of what goes into the final softmax or "
+        "sigmoid: what comes before it is flat there, as where all ReLUs of a layer are off, and these rows do not "
+        "count. Definition(logits=True) changes nothing; a lower learning rate, another initializer or LeakyReLU may."
+    )
+
+
+def _of_heads(shares: Mapping[str, float]) -> str:
+    """How many of the rows, by head; "" is an only one."""
+    every = [f"{share:.0%} of the rows" + (f" (output {head!r})" if head else "") for head, share in shares.items()]
+    return " and ".join(every)
 
 
 def warn_ignores_everything() -> None:
@@ -87,12 +102,20 @@ def warn_alike_to_probes(different: float, num_rows: int) -> None:
     )
 
 
-def warn_flat_rows(rows: Sequence[int], count: int) -> None:
-    """Warn that some of ``count`` explained rows have no derivatives."""
+def warn_saturated_rows(rows: Sequence[int], count: int) -> None:
+    """Warn that at some of ``count`` explained rows a final softmax or sigmoid is saturated."""
     warn(
         f"At {len(rows):,} of {count:,} rows every derivative is exactly 0, and so are all shares there: rows "
-        f"{listed(rows)}. Where a softmax or sigmoid is saturated, Definition(logits=True) differentiates what goes "
+        f"{listed(rows)}. The final softmax or sigmoid is saturated; Definition(logits=True) differentiates what goes "
         "into it."
+    )
+
+
+def warn_flat_rows(rows: Sequence[int], count: int) -> None:
+    """Warn that at some of ``count`` explained rows the model is flat, whatever it ends in."""
+    warn(
+        f"At {len(rows):,} of {count:,} rows every derivative is exactly 0, and so are all shares there: rows "
+        f"{listed(rows)}. The model does not change near them, as where all ReLUs of a layer are off."
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import math
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -159,7 +159,7 @@ class Pass(abc.ABC, Generic[R]):
         mode: "static", "many-to-one", "many-to-many" or "all-steps".
         is_guess: Whether it cannot be known if the steps of the output are those of the input, and the mode is a guess.
         num_probes: How many entries of noise are measured beside the parts.
-        is_activated: Whether what is differentiated is a softmax or sigmoid, which saturates.
+        activated: Of each head that is a softmax or sigmoid, which saturates, the positions of its units.
         left_out: The outputs that have no derivatives, by name, and why.
         num_draws: Random signs of a row by which the sum over the units is estimated; None where each unit is measured.
         masking: Names of inputs without derivatives that only say which entries of others count; they are left out.
@@ -172,7 +172,7 @@ class Pass(abc.ABC, Generic[R]):
     mode: str = "static"
     is_guess: bool = False
     num_probes: int = 0
-    is_activated: bool = False
+    activated: Mapping[str, Sequence[int]] = types.MappingProxyType({})
     left_out: Mapping[str, str] = types.MappingProxyType({})
     num_draws: int | None = None
     masking: tuple[str, ...] = ()

@@ -118,7 +118,7 @@ class KerasPass(Pass[R]):
         forward = Forward.of(self._whole_model(), x, self._question, scale, **self._how)
         self.units, self.left_out = forward.units, forward.run.left_out
         self.mode, self.is_guess = forward.reading.mode, forward.reading.is_guess
-        self.is_activated, self.masking = bool(forward.run.activated), forward.masking
+        self.activated, self.masking = forward.activated, forward.masking
         self.parts = tuple(part for part in forward.parts if not part.is_noise)
         self.num_probes = sum(part.num_entries for part in forward.parts if part.is_noise)
         self.is_masked = any(lags.steps is not None for lags in forward.lags)

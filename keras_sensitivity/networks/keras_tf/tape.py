@@ -8,6 +8,7 @@ zeros that weigh nothing, make up what is measured.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -138,6 +139,7 @@ class Forward(NamedTuple):
         first: The derivatives of the first unit, by which it was found what is used.
         masking: Names of the inputs without derivatives that only say which entries of others count.
         has_missing: Whether entries may be NaN.
+        activated: Of each head that is a softmax or sigmoid the positions of its units.
     """
 
     x: Tensors
@@ -152,6 +154,7 @@ class Forward(NamedTuple):
     first: list[tf.Tensor]
     masking: tuple[str, ...]
     has_missing: bool
+    activated: dict[str, range]
 
     @classmethod
     def of(cls, model: keras.Model, x: Tensors, question: Question, scale: Scale, **how: Any) -> Forward:
@@ -169,6 +172,7 @@ class Forward(NamedTuple):
             reading = Reading.of(definition.mode, sequences, found.heads, has_steps)
             newest = {name: reading.newest(name, head) for name, head in found.heads.items()}
             units, target = units_of(newest, definition.output, mode=reading.mode)
+        activated = _activated(newest, found.activated, definition.output)
         direction = _direction(target, Directions(len(units)), 0, scale)
         first = gradients(tape, target, [each.tensor for each in found.found], direction, scale)
         used = [index for index, gradient in enumerate(first) if gradient is not None]
@@ -176,7 +180,8 @@ class Forward(NamedTuple):
         parts, lags = tuple(every[index][0] for index in used), [every[index][1] for index in used]
         found = found._replace(agreements=found.agreements | agreements)
         first = [first[index] for index in used]
-        return cls(x, tape, found, used, parts, lags, reading, units, target, first, masking, question.has_missing)
+        rest = masking, question.has_missing, activated
+        return cls(x, tape, found, used, parts, lags, reading, units, target, first, *rest)
 
     @property
     def tensors(self) -> list[tf.Tensor]:
@@ -245,6 +250,14 @@ class Forward(NamedTuple):
     def _beside(self, by_lag: list[tf.Tensor]) -> tf.Tensor:
         most = self.shape[0]
         return tf.concat([tf.pad(part, ((0, 0), (0, most - part.shape[1]), (0, 0))) for part in by_lag], axis=2)
+
+
+def _activated(heads: dict[str, tf.Tensor], names: Collection[str], output: int | str | None) -> dict[str, range]:
+    """The positions of the units of some heads; of one unit that was asked for its own, if its head is one of them."""
+    ends = list(itertools.accumulate(math.prod(head.shape[1:]) for head in heads.values()))
+    units = {name: range(start, end) for name, start, end in zip(heads, [0, *ends], ends, strict=False)}
+    every = {name: units[name] for name in heads if name in names}
+    return {name: range(1) for name, own in every.items() if output in own} if isinstance(output, int) else every
 
 
 def _only_masking(used: Sequence[int], found: Run, question: Question, x: Tensors) -> tuple[str, ...]:
