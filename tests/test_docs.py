@@ -19,6 +19,7 @@ from keras_sensitivity import plots
 from keras_sensitivity.command import main
 
 ROOT = pathlib.Path(__file__).parent.parent
+SLOW = ["beside.md"]  # it imports SHAP
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -29,10 +30,16 @@ class WithoutFences(doctest.DocTestParser):
         return super().parse(re.sub(r"^```.*$", "", string, flags=re.MULTILINE), name)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in SLOW], ids=lambda page: page.name)
 def test_doctests_of_pages(page):
     options = {"module_relative": False, "optionflags": doctest.NORMALIZE_WHITESPACE, "parser": WithoutFences()}
     assert doctest.testfile(str(page), **options).failed == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW)
+def test_doctests_of_slow_pages(name):
+    test_doctests_of_pages(ROOT / "docs" / name)
 
 
 def drawing():
