@@ -72,6 +72,7 @@ pictures: demo gallery ## Draw the pictures of the documents anew
 	$(BIN)/python examples/mixed_inputs.py
 	$(BIN)/python examples/seeds.py
 	$(BIN)/python studies/path_picture.py
+	$(BIN)/python studies/effects_picture.py
 	cp $(foreach name,$(PICTURES),runs/$(name).png) docs/images/
 	$(BIN)/python tools/tensorboard_picture.py runs/demo docs/images/tensorboard.png
 
@@ -110,7 +111,7 @@ clean: ## Remove caches and builds; .venv and runs stay
 
 # What the documents show of runs/.
 PICTURES := demo/simulation digits/digits dead_features/dead_features bike_demand/bike_demand mixed_inputs/mixed_inputs \
-	seeds/seeds path/path
+	seeds/seeds path/path effects/effects
 
 # A folder's scripts, one after the other; a leading underscore marks a module that they share.
 run-all = set -e; for script in $(sort $(wildcard $(1)/[!_]*.py)); do \

@@ -59,7 +59,7 @@ def one_of_each(y):
 
 def picture(importance, explanation):
     """The importance of the pixels over all digits, and which pixels moved the right answer for each of ten."""
-    figure = plt.figure(figsize=(15, 6.2), layout="constrained")
+    figure = plt.figure(figsize=(15, 4.4), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=[1, 3.2])
     importance.plot(ax=left.subplots()).set_title("all digits")
     for digit, ax in enumerate(right.subplots(2, 5).ravel()):

@@ -284,7 +284,7 @@ def test_local_bars_of_several_units_have_no_direction():
     explanation = explained([[1.0, -2.0], [-3.0, 0.0]], np.eye(2))
     ax = explanation.plot(1)
     np.testing.assert_allclose([bar.get_width() for bar in ax.patches], [900 / 14, 500 / 14], rtol=1e-5)
-    assert ax.get_title() == "sample 1: largest of 2: unit 1 = 0"
+    assert ax.get_title() == "sample 1\nlargest of 2: unit 1 = 0"
     assert "all 2 outputs" in ax.get_xlabel()
     one = explanation.plot(1, unit=0)
     np.testing.assert_allclose([bar.get_width() for bar in one.patches], [-90, 10], rtol=1e-5)

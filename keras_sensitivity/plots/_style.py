@@ -23,6 +23,9 @@ BLUE, ORANGE, GREY, INK, PALE = "#0072B2", "#D55E00", "#9A9A9A", "#222222", "#E4
 BAND = "#D9D4C7"
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", INK)
 
+# Letters of a prediction that stand beside the number of the sample.
+LINE = 20
+
 # Cells of a map that are at least this part of the largest are marked where they are negative.
 MARKED_PART = 0.02
 
@@ -67,13 +70,14 @@ def value(given: object) -> str:
 
 
 def title(ax: Axes, explanation: Explanation, sample: int) -> None:
-    """Which sample is drawn, and what was predicted for it; it ends where the axes end, since long names stand left."""
+    """Which sample is drawn, and what was predicted for it; in two lines where it is long."""
     predictions = explanation.predictions[sample]
     largest = int(predictions.argmax())
     which = "" if len(predictions) == 1 else f"largest of {len(predictions)}: "
     name, unit = short([explanation.features.index[sample], explanation.unit_labels[largest]])
-    words = f"sample {name}: {which}{unit} = {predictions[largest]:.4g}"
-    ax.set_title(words, x=1.0, ha="right", fontsize=11)
+    predicted = f"{which}{unit} = {predictions[largest]:.4g}"
+    between = ": " if len(predicted) < LINE else "\n"
+    ax.set_title(f"sample {name}{between}{predicted}", fontsize=11)
 
 
 def rows_of_cells(

@@ -28,7 +28,7 @@ MOST_BLOCKS = 32
 DARKEST = 0.45
 
 # From nothing, through which the picture is seen, to the largest share.
-SHADES = ((0.0, "#D55E0000"), (0.6, "#D55E00D9"), (1.0, "#6B2300FF"))
+SHADES = ((0.0, "#D55E0000"), (0.6, "#D55E00A6"), (1.0, "#6B2300FF"))
 
 
 @picture
@@ -63,7 +63,7 @@ def image_map(importance: Importance, ax: Axes | None = None) -> Axes:
     pixels = shares.sum(axis=-1)
     image = ax.imshow(pixels, cmap="Blues", vmin=0, vmax=_reach(pixels), interpolation="nearest")
     ax.set_axis_off()
-    ax.figure.colorbar(image, ax=ax, label="importance", format="{x:g} %")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, label="importance", format="{x:g} %")
     return ax
 
 
