@@ -120,8 +120,8 @@ def test_what_has_no_curve_is_refused(options, feature, happened, said):
 
 
 def test_too_many_derivatives_for_bins_are_refused():
-    model = keras.Sequential([keras.Input((50,)), keras.layers.Dense(100)])
+    model = keras.Sequential([keras.Input((140,)), keras.layers.Dense(30)])
     with pytest.warns(UserWarning, match="scale='std'"):
-        look = ks.measure(model, np.random.default_rng(0).normal(size=(40, 50)))
+        look = ks.measure(model, np.random.default_rng(0).normal(size=(40, 140)))
     with pytest.raises(ValueError, match=r"no bins(.|\n)*Definition\(output="):
         look.effect(0)
