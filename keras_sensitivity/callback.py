@@ -61,12 +61,14 @@ class _KeptRows(NamedTuple):
         num_samples: How many were asked for.
         x: The rows.
         weights: Of the rows; None where all weigh 1.
+        lengths: Of sequences of several lengths, else None.
     """
 
     stream: Any
     num_samples: int
     x: Any
     weights: Any
+    lengths: Any
 
 
 class SensitivityCallback(keras.callbacks.Callback):
@@ -318,12 +320,13 @@ class SensitivityCallback(keras.callbacks.Callback):
             return read(self.x, network, num_samples=self.num_samples, weights=self.sample_weight)
         kept = self._kept_rows
         if kept is not None and kept.stream is self.x and kept.num_samples == self.num_samples:
-            return read(kept.x, network, weights=kept.weights)
+            return read(kept.x, network, weights=kept.weights, lengths=kept.lengths)
         if self.num_samples is None and not can_be_read_again(self.x):
             errors.refuse_one_shot(type(self.x).__name__)
         rows = read(self.x, network, num_samples=self.num_samples, weights=self.sample_weight)
         if self.num_samples is not None:
-            self._kept_rows = _KeptRows(self.x, self.num_samples, rows.x, rows.first.weights)
+            first = rows.first
+            self._kept_rows = _KeptRows(self.x, self.num_samples, rows.x, first.weights, first.lengths)
         return rows
 
     def _warn_of_others(self) -> None:

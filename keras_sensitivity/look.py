@@ -18,6 +18,18 @@ Array = np.ndarray[Any, Any]
 FORMAT = 3
 
 
+# The axis of the lags, of what has one.
+LAG_AXES = {
+    "derivatives": -2,
+    "same_step": -2,
+    "inputs": -2,
+    "probes": -2,
+    "noise": -2,
+    "path": -3,
+    "same_step_path": -3,
+}
+
+
 class Look(Mapping[str, Any]):
     """Moments by name, from which every importance is derived.
 
@@ -79,6 +91,18 @@ class Look(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._moments)
 
+    def with_lags(self, num_lags: int) -> Look:
+        """The same beside rows that have more lags: no row of this look has them."""
+        before = self.num_lags
+        if before == num_lags:
+            return self
+        return Look({name: _with_lags(moments, name, num_lags, before) for name, moments in self._moments.items()})
+
+    @property
+    def num_lags(self) -> int:
+        """How many lags there are; 1 without a time axis."""
+        return int(self["derivatives"].mean.shape[1])
+
     def merge(self, other: Look) -> Look:
         """The look at the rows of both; what only one of them has says nothing of these."""
         return Look({name: moments.merge(other[name]) for name, moments in self._moments.items() if name in other})
@@ -101,3 +125,22 @@ class Look(Mapping[str, Any]):
                 for name, kind in kinds.items()
             }
         )
+
+
+def _with_lags(moments: Any, name: str, num_lags: int, before: int) -> Any:
+    """Moments with lags appended: no row has them, but in "squares", where all rows have 0."""
+    if name == "squares":
+        widths = {"mean": 1, "m2": moments.m2.ndim}
+        more = len(moments.mean) // before * (num_lags - before)
+        padded = {field: np.pad(getattr(moments, field), [(0, more)] * rank) for field, rank in widths.items()}
+        return dataclasses.replace(moments, **padded)
+    if name not in LAG_AXES:
+        return moments
+    fields = {field.name: getattr(moments, field.name) for field in dataclasses.fields(moments)}
+    return type(moments)(**{key: _longer(array, LAG_AXES[name], num_lags) for key, array in fields.items()})
+
+
+def _longer(array: Array, axis: int, num_lags: int) -> Array:
+    widths = [(0, 0)] * array.ndim
+    widths[axis] = (0, num_lags - array.shape[axis])
+    return np.pad(array, widths)

@@ -100,6 +100,8 @@ class Measurement:
         if definition.scale == "path" and not self._is_wide:
             self._bins = _bins(plan.traced.parts, plan.traced.num_probes, sample)
         self.swapped = chosen(definition, plan.blocks, plan.features, sample)
+        if self.swapped and sample.lengths is not None:
+            errors.refuse_swapped_lengths()
         if self.swapped:
             columns = columns_by_feature(plan.blocks, plan.features)
             with_lags = definition.change == "swap" and not plan.traced.is_masked
@@ -160,9 +162,11 @@ class Measurement:
         start = time.perf_counter()
         for index, (batch, weights, seen) in enumerate(plan.run(progress)):
             part = self._look(seen, index)
-            look = part if look is None else look.merge(part)
+            look = part if look is None else _merged(look, part)
             flat.add(seen.rows, weights)
             if tally is not None:
+                if [leaf.shape for leaf in batch] != [leaf.shape for leaf in plan.first_batch]:
+                    errors.refuse_swapped_lengths()
                 tally.add(batch, weights, self._squares(seen.rows) if len(self.swapped) < num_features else None)
             if index == 0 and plan.num_batches != 1:
                 self._warn_if_slow(time.perf_counter() - start)
@@ -172,7 +176,7 @@ class Measurement:
             Look(moments),
             features=plan.features,
             image_shape=image_shape(plan.blocks),
-            num_lags=plan.traced.num_lags,
+            num_lags=None if plan.traced.num_lags is None else look.num_lags,
             units=plan.units,
             mode=plan.traced.mode,
             num_draws=plan.traced.num_draws,
@@ -254,10 +258,10 @@ class Measurement:
             return {}
         moments, spread = [], []
         for inputs, entries in self._values.results():
-            moments.append(inputs)
+            moments.append(inputs.pool(axis=0))
             if self._bins is not None and entries is not None:
                 spread.append(self._bins.place(entries).moments)
-        found: dict[str, Mergeable] = {"background": functools.reduce(Moments.merge, moments).pool(axis=0)}
+        found: dict[str, Mergeable] = {"background": functools.reduce(Moments.merge, moments)}
         if spread:
             found["spread"] = functools.reduce(Moments.merge, spread)
         return found
@@ -325,6 +329,12 @@ class Measurement:
             warning(*arguments)
 
 
+def _merged(one: Look, other: Look) -> Look:
+    """The look at the rows of both, of which some may have more lags."""
+    most = max(one.num_lags, other.num_lags)
+    return one.with_lags(most).merge(other.with_lags(most))
+
+
 def _bins(parts: Sequence[Part], num_probes: int, sample: Chunk) -> Bins:
     """Bins of numbers by the rows of a sample, of noise by its distribution; codes have one."""
     count = min(len(sample), BIN_ROWS)
@@ -332,7 +342,8 @@ def _bins(parts: Sequence[Part], num_probes: int, sample: Chunk) -> Bins:
     values: list[Array | None] = []
     for part in parts:
         if part.is_number:
-            values += list(chosen_rows.leaves[part.sources[0]].reshape(-1, part.num_entries).T)
+            leaves = [rows.leaves[part.sources[0]].reshape(-1, part.num_entries) for rows in chosen_rows.by_length()]
+            values += list(np.concatenate(leaves).T)
         else:
             values += [None] * part.num_entries
     noise = scipy.special.ndtri((np.arange(count) + 0.5) / count)

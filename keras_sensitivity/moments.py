@@ -189,16 +189,19 @@ class CrossMoments:
         return self.merge(CrossMoments.from_sums(*totals, shift, weighted.sum(axis=0), products))
 
     def merge(self, other: CrossMoments) -> CrossMoments:
-        """The moments of the rows of both."""
+        """The moments of the rows of both; where one of them has no more than a diagonal, that of the other."""
         weight = self.weight + other.weight
         part = _ratio(other.weight, weight)
         delta = other.mean - self.mean
-        products = np.outer(delta, delta) if self.m2.ndim == 2 else delta**2
+        one, two = self.m2, other.m2
+        if one.ndim != two.ndim:
+            one, two = (each if each.ndim == 1 else np.diagonal(each) for each in (one, two))
+        products = np.outer(delta, delta) if one.ndim == 2 else delta**2
         return CrossMoments(
             weight,
             self.weight_squares + other.weight_squares,
             self.mean + delta * part,
-            self.m2 + other.m2 + products * self.weight * part,
+            one + two + products * self.weight * part,
         )
 
     @property
@@ -267,7 +270,8 @@ def product(one: Array, other: Array) -> Array:
     """
     size = max(1, SMALL_PRODUCT // (one.shape[1] * other.shape[1]))
     starts = range(0, len(one), size)
-    return sum((one[start : start + size].T @ other[start : start + size] for start in starts), np.zeros(()))
+    products = (one[start : start + size].T @ other[start : start + size] for start in starts)
+    return sum(products, np.zeros((one.shape[1], other.shape[1])))
 
 
 def _mean(weight: Array, mean: Array) -> Array:

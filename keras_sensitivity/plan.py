@@ -29,6 +29,9 @@ BATCH_ROWS = 2**15
 # Steps and columns from which on a sequence that has as many of both may be a picture.
 SMALLEST_PICTURE = 8
 
+# Shapes of batches, each of which is traced by itself, that are told.
+MANY_LENGTHS = 16
+
 # Rows of a batch of a stream at the least, where it yields less at a time and has no known end.
 STREAM_ROWS = 1024
 
@@ -128,6 +131,18 @@ class Plan(Generic[R]):
         self.batch_size = _batch_size(network, self.rows, asked, keeps_rows)
         self.first_batch = self.rows.first_batch(self.batch_size)[0]
         self.traced = self._kind(self.first_batch, self.question)
+        self._of_other_lengths: dict[Any, Pass[R]] = {}
+
+    def _pass_for(self, batch: Batch) -> Pass[R]:
+        """The pass for batches of this shape; sequences of another length have one of their own."""
+        shapes = tuple(leaf.shape for leaf in batch)
+        if shapes == tuple(leaf.shape for leaf in self.first_batch):
+            return self.traced
+        if shapes not in self._of_other_lengths:
+            self._of_other_lengths[shapes] = self._kind(batch, self.question)
+            if len(self._of_other_lengths) == MANY_LENGTHS:
+                errors.warn_many_lengths(MANY_LENGTHS)
+        return self._of_other_lengths[shapes]
 
     @property
     def description(self) -> str:
@@ -162,6 +177,7 @@ class Plan(Generic[R]):
 
     def renew(self) -> None:
         """Ask the network for its pass anew: it may have changed since."""
+        self._of_other_lengths.clear()
         before, self.traced = self.traced, self._kind(self.first_batch, self.question)
         if (before.units, before.parts) != (self.traced.units, self.traced.parts):
             errors.refuse_changed_network(before.units, self.traced.units)
@@ -181,7 +197,7 @@ class Plan(Generic[R]):
         masked: list[int] = []
         weight = 0.0
         for index, (batch, weights) in enumerate(batches):
-            result, reached = self.traced(batch, weights)
+            result, reached = self._pass_for(batch)(batch, weights)
             masked += self._masked(reached, weights, index)
             weight += weights.sum()
             yield batch, weights, result

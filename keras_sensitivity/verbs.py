@@ -188,6 +188,8 @@ def explain(
         network = network_of(model)
         # Of a stream, too, the rows are a part of the result.
         rows = read(x, network, num_samples=sys.maxsize if is_stream(x) else None)
+        if not rows.has_one_length:
+            errors.refuse_lengths()
         plan = Plan(network.row_pass, network, rows, definition=definition, options=options, keeps_rows=True)
         is_scaled = isinstance(definition.scale, str)
         if is_scaled and background is None and rows.num_rows == 1:
@@ -232,7 +234,7 @@ def _input_moments(network: Network, rows: Rows, definition: Definition, options
     """Moments of the entries over rows and steps, shape (num_entries,)."""
     definition = dataclasses.replace(definition, scale="std")  # no single row is asked for
     plan = Plan(network.input_pass, network, rows, definition=definition, options=options)
-    return functools.reduce(Moments.merge, (moments for moments, _ in plan.results())).pool(axis=0)
+    return functools.reduce(Moments.merge, (moments.pool(axis=0) for moments, _ in plan.results()))
 
 
 def _moments_of_values(found: Derivatives, blocks: Sequence[Block], weights: Array) -> Moments:

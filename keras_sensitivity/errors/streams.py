@@ -44,7 +44,37 @@ def refuse_changed(index: int, expected: object, received: object) -> NoReturn:
         f"Batch {index} of x (from 0) differs from the first.",
         expected=f"rows of shape {expected}",
         received=f"rows of shape {received}",
-        fix="yield the same inputs with the same columns in every batch",
+        fix="yield the same inputs with the same columns in every batch; only sequences may differ, in the number of "
+        "their steps, where the model leaves it open, as keras.Input((None, num_features))",
+    )
+
+
+def refuse_lengths() -> NoReturn:
+    """Say that single predictions on sequences of several lengths do not stand in one table."""
+    fail(
+        "x has sequences of several lengths, whose explanations do not stand in one array.",
+        expected="sequences of one length",
+        received="batches whose numbers of steps differ",
+        fix="explain the rows of one length at a time; measure takes all of them",
+    )
+
+
+def refuse_swapped_lengths() -> NoReturn:
+    """Say that features are not exchanged between sequences of several lengths."""
+    fail(
+        "Features cannot be swapped between sequences of several lengths.",
+        expected="batches of one shape, where any feature is swapped",
+        received="batches whose numbers of steps differ",
+        fix="pass Definition(change='derivative'), or measure the rows of one length at a time",
+    )
+
+
+def warn_many_lengths(count: int) -> None:
+    """Warn of so many lengths of sequences that tracing takes most of the time."""
+    warn(
+        f"x has sequences of more than {count} lengths, and the network is traced for each, which takes time. Where "
+        "sequences of about the same length are padded together (tf.data.Dataset.bucket_by_sequence_length), there are "
+        "fewer."
     )
 
 

@@ -17,7 +17,7 @@ from keras_sensitivity.networks.inputs import Inputs, Leaf
 from keras_sensitivity.networks.network import Batch, Network
 from keras_sensitivity.rows import streams
 from keras_sensitivity.rows.arrays import as_array
-from keras_sensitivity.rows.chunks import Chunk, joined, until
+from keras_sensitivity.rows.chunks import Chunk, Lengths, joined, until
 from keras_sensitivity.rows.constant import OtherValues, constant_columns
 from keras_sensitivity.rows.finite import check_finite, has_missing
 from keras_sensitivity.rows.reservoir import Reservoir, subset
@@ -65,6 +65,11 @@ class Rows:
         return self.chunks.head(SAMPLE_ROWS) if isinstance(self.chunks, _Rewound) else self.first
 
     @property
+    def has_one_length(self) -> bool:
+        """Whether no sequences of several lengths are among the first rows."""
+        return self.first.lengths is None
+
+    @property
     def entries(self) -> Batch:
         """All rows of each input, in the types of the batches; of rows that are no stream."""
         leaves = zip(self.first.leaves, self.dtypes, strict=True)
@@ -77,8 +82,12 @@ class Rows:
         return self.inputs.pack([leaf if names is None else _frame(leaf, names) for leaf, names in named])
 
     def first_batch(self, batch_size: int) -> tuple[Batch, Array]:
-        """A batch made of the first rows alone, for whatever needs some rows before the reading begins."""
-        return self._batch([self.first.part(slice(batch_size))], batch_size)
+        """A batch made of the first rows alone, for whatever needs some rows before the reading begins.
+
+        Of sequences of several lengths it has the longest of them.
+        """
+        *_, longest = self.first.by_length()
+        return self._batch([longest.part(slice(batch_size))], batch_size)
 
     def some(self, count: int) -> tuple[Batch, Chunk]:
         """A batch of a fixed random subset of the sample, at most so many rows, and the same as they came."""
@@ -93,22 +102,29 @@ class Rows:
     def batches(self, batch_size: int) -> Iterator[tuple[Batch, Array]]:
         """Batches, for each input of shape (batch_size, ...), with row weights of shape (batch_size,).
 
-        All have one shape, because XLA compiles anew for every other one. The last is filled up with copies of its
-        last row, where any model is defined as well as at that row; they weigh 0.
+        All have one shape, because XLA compiles anew for every other one; of sequences of several lengths those of one
+        length. The last is filled up with copies of its last row, where any model is defined as well as at that row;
+        they weigh 0.
         """
-        waiting: list[Chunk] = []
-        count = 0
+        waiting: dict[Any, list[Chunk]] = {}
         for chunk in self.chunks():
-            start = 0
-            while start < len(chunk):
-                taken = chunk.part(slice(start, start + batch_size - count))
-                waiting.append(taken)
-                start, count = start + len(taken), count + len(taken)
-                if count == batch_size:
-                    yield self._batch(waiting, batch_size)
-                    waiting, count = [], 0
-        if waiting:
-            yield self._batch(waiting, batch_size)
+            for part in chunk.by_length():
+                same = waiting.setdefault(tuple(leaf.shape[1:] for leaf in part.leaves), [])
+                start = 0
+                while start < len(part):
+                    same.append(part.part(slice(start, start + batch_size - sum(map(len, same)))))
+                    start += len(same[-1])
+                    if sum(map(len, same)) == batch_size:
+                        yield self._batch(same, batch_size)
+                        same.clear()
+        first = tuple(leaf.shape[1:] for leaf in self.first_batch(1)[0])
+        for shape, same in waiting.items():
+            # Of another length there may be few rows: powers of 2, so that little is filled up, and few are traced.
+            count = sum(map(len, same))
+            if count:
+                yield self._batch(
+                    same, batch_size if shape == first else min(batch_size, 2 ** (count - 1).bit_length())
+                )
 
     def _batch(self, chunks: list[Chunk], batch_size: int) -> tuple[Batch, Array]:
         rows = joined(chunks)
@@ -121,7 +137,9 @@ class Rows:
         return tuple(leaves), np.pad(rows.row_weights, (0, missing))
 
 
-def read(x: Any, network: Network, *, num_samples: int | None = None, weights: Any = None) -> Rows:
+def read(
+    x: Any, network: Network, *, num_samples: int | None = None, weights: Any = None, lengths: Lengths | None = None
+) -> Rows:
     """Check x against the network, and draw the rows to measure: a fixed random subset, where x can be read through.
 
     Args:
@@ -129,19 +147,21 @@ def read(x: Any, network: Network, *, num_samples: int | None = None, weights: A
         network: What the rows are for.
         num_samples: Rows to measure; None: all.
         weights: Of the rows of arrays, as ``sample_weight`` of `keras_sensitivity.measure`; None: all weigh 1.
+        lengths: Of sequences in arrays that were filled up.
     """
     if not streams.is_stream(x):
-        return _read_arrays(x, network, num_samples, weights)
+        return _read_arrays(x, network, num_samples, weights, lengths)
     if weights is not None:
         errors.refuse_weights_beside_stream(type(x).__name__)
     return _read_stream(x, network, num_samples)
 
 
-def _read_arrays(x: Any, network: Network, num_samples: int | None, weights: Any) -> Rows:
+def _read_arrays(x: Any, network: Network, num_samples: int | None, weights: Any, lengths: Lengths | None) -> Rows:
     x = SparseRows(x) if scipy.sparse.issparse(x) else as_pandas(x)  # one kind of sparse matrix is a dict, too
     inputs = network.inputs(x)
     _refuse_targets(x, inputs)
     columns, every = _chunk(x, weights, inputs)
+    every = Chunk(every.leaves, every.weights, lengths)
     dtypes = network.batch_types(inputs, every.leaves)
     positions = subset(len(every), num_samples)
     chunk = every
@@ -169,9 +189,7 @@ def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
     def chunks() -> Iterator[Chunk]:
         for index, (element, weights) in enumerate(reader):
             names, chunk = _chunk(element, weights, inputs, index) if index else (columns, first)
-            expected, shapes = ([leaf.shape[1:] for leaf in each.leaves] for each in (first, chunk))
-            if shapes != expected:
-                errors.refuse_changed(index, expected, shapes)
+            _check_shapes(inputs, first, chunk, index)
             if names != columns:
                 errors.refuse_changed_columns(index, columns, names)
             if num_samples is None:
@@ -187,6 +205,20 @@ def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
         _warn_of_others(others, kept, inputs, columns, errors.warn_other_values)
     lacks = has_missing(inputs, columns, dtypes, kept, network)
     return Rows(inputs, columns, dtypes, kept, lambda: iter([kept]), len(kept), positions, lacks)
+
+
+def _check_shapes(inputs: Inputs, first: Chunk, chunk: Chunk, index: int) -> None:
+    """Refuse rows of another shape than the first, but for the length of sequences, if the network leaves it open."""
+    expected, shapes = ([leaf.shape[1:] for leaf in each.leaves] for each in (first, chunk))
+    if shapes == expected:
+        return
+    lengths = set()
+    for leaf, one, other in zip(inputs.leaves, expected, shapes, strict=True):
+        is_open = len(one) in (2, 4) and (leaf.shape is None or leaf.shape[1] is None)
+        if one != other:
+            lengths.add((one[0], other[0]) if is_open and one[1:] == other[1:] else None)
+    if None in lengths or len(lengths) > 1:
+        errors.refuse_changed(index, expected, shapes)
 
 
 def _first_rows(chunks: Iterator[Chunk], num_samples: int) -> tuple[Chunk, Array]:

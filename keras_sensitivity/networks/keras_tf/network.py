@@ -33,8 +33,8 @@ R = TypeVar("R")
 # Names that Keras gives to inputs without one.
 AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer)(_\d+)?")
 
-# Passes kept for one model: several batch shapes or output units in turn.
-PASSES_KEPT = 16
+# Passes kept for one model: several batch shapes, lengths of sequences, or output units in turn.
+PASSES_KEPT = 64
 
 
 class _Kept(NamedTuple):

@@ -43,7 +43,7 @@ class SameStep:
         self._diagonal = one_pass or _exact(forward, self._sequences, scale, question)
         assert forward.reading.steps is not None
         self.way = "exact" if one_pass is None else "one pass"
-        self.passes_of_unit = forward.reading.steps.num_lags if one_pass is None else 1
+        self.passes_of_unit = max(2, forward.reading.steps.num_lags) if one_pass is None else 1
 
     def __call__(self, directions: Directions, index: Any) -> tf.Tensor:
         """In one of the directions, shape (batch_size, num_lags, num_entries)."""
