@@ -202,7 +202,7 @@ class Plan(Generic[R]):
             weight += weights.sum()
             yield batch, weights, result
         if masked:
-            errors.refuse_masked(masked)
+            errors.refuse_masked(masked, are_known=not self._of_other_lengths)
         if weight == 0:
             errors.refuse_weightless()
 

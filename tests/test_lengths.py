@@ -139,6 +139,14 @@ def test_what_they_are_refused_for():
         measure(fixed, Sequence())
 
 
+def test_rows_that_are_masked_entirely_are_counted():
+    model = keras.Sequential([keras.Input((None, 2)), L.Masking(), L.GlobalAveragePooling1D(), L.Dense(1)])
+    every = batches()[0]
+    every[1][2] = 0
+    with pytest.raises(ValueError, match="no valid step in 1 rows\n"):
+        measure(model, iter(every))
+
+
 def test_many_lengths_are_told(monkeypatch):
     monkeypatch.setattr(plan, "MANY_LENGTHS", 2)
     with pytest.warns(UserWarning, match=r"more than 2 lengths, .*bucket_by_sequence_length"):

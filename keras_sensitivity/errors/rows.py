@@ -152,12 +152,12 @@ def refuse_finite(bad: Mapping[str, int]) -> NoReturn:
     )
 
 
-def refuse_masked(rows: Sequence[int]) -> NoReturn:
-    """Say that rows of x are masked at every step."""
+def refuse_masked(rows: Sequence[int], *, are_known: bool = True) -> NoReturn:
+    """Say that rows of x are masked at every step; of a stream of several lengths it is not known where they stand."""
     fail(
         "x has rows that are masked entirely: they have no step to measure.",
         expected="at least one step in each row that the model's mask leaves valid",
-        received=f"no valid step in {len(rows):,} rows: {listed(rows)}",
+        received=f"no valid step in {len(rows):,} rows" + (f": {listed(rows)}" if are_known else ""),
         fix="drop these rows: x = np.delete(x, [...], axis=0)",
     )
 
