@@ -148,7 +148,8 @@ class Codes:
     def _has_derivatives(self, result: Any, arguments: list[tf.Tensor]) -> bool:
         """Whether a layer that looks up was asked for something else: an embedding that maps numbers back to codes."""
         parts = [part for part in (*tf.nest.flatten(result), *arguments) if tf.is_symbolic_tensor(part)]
-        if not arguments or not all(part.dtype.is_floating for part in parts):
+        is_sparse = any(isinstance(part, tf.SparseTensor) for part in tf.nest.flatten(result))  # which has no gradient
+        if is_sparse or not arguments or not all(part.dtype.is_floating for part in parts):
             return False
         with self._tape.stop_recording():
             return any(gradient is not None for gradient in self._tape.gradient(result, arguments))
