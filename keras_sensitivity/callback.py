@@ -19,7 +19,7 @@ from keras_sensitivity.fit import callbacks_before, refuse_shared_generator
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.labels import labels
 from keras_sensitivity.measurement import Measurement
-from keras_sensitivity.networks.choice import network_of
+from keras_sensitivity.networks.choice import is_built, network_of
 from keras_sensitivity.networks.network import Network
 from keras_sensitivity.plan import Options
 from keras_sensitivity.records.looks import LookWriter
@@ -99,7 +99,8 @@ class SensitivityCallback(keras.callbacks.Callback):
     A look sees the weights at the end of its epoch. Where ``EarlyStopping(restore_best_weights=True)`` restores others
     after the last one, `measure` tells of the restored model.
 
-    Wrong arguments are refused before the first training step. An error at a later look (a full disk, a device out
+    Wrong arguments are refused before the first training step; where the model gets its weights in that step, after it.
+    An error at a later look (a full disk, a device out
     of memory) is warned of once; the callback then switches itself off, and the fit goes on.
 
     Args:
@@ -180,6 +181,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         self._trajectory = Trajectory()
         self._live: _Live | None = None
         self._is_off = False
+        self._is_waiting = False
         self._kept_rows: _KeptRows | None = None
         self._standing: _Standing | None = None
         self._epochs_before = 0
@@ -264,6 +266,13 @@ class SensitivityCallback(keras.callbacks.Callback):
             errors.refuse_no_model()
         refuse_shared_generator(self.x)
         self._warn_of_others()
+        self._is_waiting = not is_built(self.model)
+        if not self._is_waiting:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Make ready for looks at a model that has its weights."""
+        self._is_waiting = False
         with untouched_randomness():
             network = network_of(self.model)
             rows = self._rows(network)
@@ -274,23 +283,37 @@ class SensitivityCallback(keras.callbacks.Callback):
         self._epochs_before = self._continued()
         self._say(1, f"{self._title}: {measurement.description}")
         self._tell()
+        if self._epoch is not None:  # the model got its weights in the fit's first step
+            self._forget(self._epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Begin with a model that got its weights in the step before; at ends of steps Keras would wait for us."""
+        if self._is_waiting and is_built(self.model):
+            self._begin()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Tell of the epoch before; at the first epoch of a fit, forget the looks that it will take again."""
         self._tell()
         with self._harmless(epoch):
-            if self._live is None and not self._is_off:  # a training loop of the user's own
+            if self._live is None and not self._is_off and not self._is_waiting:  # a training loop of the user's own
                 self.on_train_begin()
-            if self._epoch is None and self._live is not None:
-                first, names = epoch + self._epochs_before, self._live.measurement.feature_names
-                self._trajectory = self._trajectory.before(first, names, self.dead_feature_monitor)
+            if self._epoch is None:
+                self._forget(epoch)
         self._epoch = epoch
+
+    def _forget(self, epoch: int) -> None:
+        """Forget the looks from an epoch on, the first of a fit."""
+        if self._live is not None:
+            first, names = epoch + self._epochs_before, self._live.measurement.feature_names
+            self._trajectory = self._trajectory.before(first, names, self.dead_feature_monitor)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Look, where one is due, and add to the logs."""
         is_by_hand = epoch != self._epoch  # a loop that tells of the ends of epochs only
         if is_by_hand:
             self.on_epoch_begin(epoch)
+        if self._is_waiting:
+            self._begin()
         last = epoch + 1 == (self.params or {}).get("epochs") or getattr(self.model, "stop_training", False)
         if epoch % self.every_n_epochs == 0 or last or not self._trajectory.looks:
             self._look(epoch + self._epochs_before)

@@ -199,7 +199,8 @@ def test_measure_refuses(name):
         assert part in line
 
 
-@pytest.mark.parametrize("name", CASES)
+# A model that was never built gets its weights in the fit: see test_unbuilt.py.
+@pytest.mark.parametrize("name", [name for name in CASES if name != "never built"])
 def test_the_callback_refuses_before_the_first_step(name):
     build, x, options, error, happened, *_ = CASES[name]
     steps = []

@@ -51,6 +51,28 @@ def refuse_logits() -> NoReturn:
     )
 
 
+def refuse_no_call(name: str, kind: str, parts: Sequence[str]) -> NoReturn:
+    """Say that a model is trained by a ``train_step`` of its own, and returns nothing; ``parts`` are models in it."""
+    part = "encoder" if "encoder" in parts or not parts else parts[0]
+    fail(
+        f"The model {name!r} has no `call`: it returns nothing that could be differentiated.",
+        expected="a model that can be called, as model(x)",
+        received=f"a {kind} without `call`" + (f", made of the models {listed(parts)}" if parts else ""),
+        fix=f"measure a part of it once it is trained, such as measure(model.{part}, x), or give the model a `call` "
+        "that returns what is to be measured",
+    )
+
+
+def refuse_unfitted(kind: str) -> NoReturn:
+    """Say that an estimator holds no trained model yet."""
+    fail(
+        f"The {kind} was not fitted: it holds no trained Keras model.",
+        expected="a Keras model, or an estimator that was fitted, whose `model_` is one",
+        received=f"a {kind} without `model_`",
+        fix="call its fit(x, y) before; to watch that fit, give the callback to the estimator",
+    )
+
+
 def refuse_unbuilt_layers(names: Sequence[str], error: Exception) -> NoReturn:
     """Say that layers of a built model were never called, so that their weights do not exist yet."""
     try:

@@ -17,6 +17,7 @@ __all__ = [
     "CODES",
     "blank_functional",
     "called",
+    "check_call",
     "is_bookkeeping",
     "is_stateful",
     "layers",
@@ -24,6 +25,7 @@ __all__ = [
     "packed",
     "reads_codes",
     "trainer_attributes",
+    "unbuilt",
 ]
 
 # Layers that look their input up; a column behind them would have a derivative of 0 and look dead.
@@ -109,6 +111,18 @@ def is_stateful(model: keras.Model) -> bool:
     return any(getattr(layer, "stateful", False) is True for layer in layers(model))
 
 
+def check_call(model: keras.Model) -> None:
+    """Refuse a model that returns nothing."""
+    if type(model).call is keras.Model.call:
+        parts = [name for name, part in vars(model).items() if isinstance(part, keras.Model)]
+        errors.refuse_no_call(model.name, type(model).__name__, parts)
+
+
+def unbuilt(model: keras.Model) -> list[str]:
+    """The names of the layers whose weights do not exist yet."""
+    return [each.name for each in layers(model) if not each.built and type(each).build is not keras.Layer.build]
+
+
 def is_bookkeeping(name: str) -> bool:
     """Whether an attribute of layers says nothing of what they compute."""
     return name in BOOKKEEPING or name.startswith("_self_")
@@ -140,13 +154,13 @@ def called(model: keras.Model, x: Any) -> Any:
     parameters = inspect.signature(model.call).parameters
     takes_training = "training" in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
     arguments = {"training": False} if takes_training else {}
-    unbuilt = [each.name for each in layers(model) if not each.built and type(each).build is not keras.Layer.build]
+    without = unbuilt(model)
     trainable = [variable.value for variable in model.trainable_variables]
     non_trainable = [variable.value for variable in model.non_trainable_variables]
     try:
         with tf.name_scope("model"):  # TensorFlow refuses outermost names that begin with "_", as those of layers may
             return model.stateless_call(trainable, non_trainable, x, **arguments)[0]
     except Exception as error:  # noqa: BLE001  (whatever the user's model raises)
-        if unbuilt:
-            errors.refuse_unbuilt_layers(unbuilt, error)
+        if without:
+            errors.refuse_unbuilt_layers(without, error)
         errors.refuse_call(error, [tuple(tensor.shape) for tensor in tf.nest.flatten(x)])

@@ -20,7 +20,7 @@ from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
 from keras_sensitivity.networks.keras_tf.facts import Path
 from keras_sensitivity.networks.keras_tf.graphs import Graph
 from keras_sensitivity.networks.keras_tf.identity import Identity
-from keras_sensitivity.networks.keras_tf.layers import called, is_stateful, packed
+from keras_sensitivity.networks.keras_tf.layers import called, check_call, is_stateful, packed
 from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, RowPass, SwapPass, specs_of
 from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS
 from keras_sensitivity.networks.network import Batch, Derivatives, Entries, Network, Pass, Question, Seen
@@ -62,6 +62,8 @@ class KerasNetwork(Network):
 
     def __init__(self, model: keras.Model) -> None:
         errors.check_backend()
+        if isinstance(model, keras.Model):
+            check_call(model)
         errors.check_model(model)
         if not tf.executing_eagerly():
             errors.refuse_inside_a_function()
