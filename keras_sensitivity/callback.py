@@ -100,8 +100,8 @@ class SensitivityCallback(keras.callbacks.Callback):
     after the last one, `measure` tells of the restored model.
 
     Wrong arguments are refused before the first training step; where the model gets its weights in that step, after it.
-    An error at a later look (a full disk, a device out
-    of memory) is warned of once; the callback then switches itself off, and the fit goes on.
+    An error at a later look (a full disk, a device out of memory) is warned of once; the callback then switches itself
+    off, and the fit goes on.
 
     Args:
         x: The rows to measure, as they go into ``model.fit``: see `measure`.

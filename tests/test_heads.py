@@ -241,6 +241,54 @@ def test_a_label_beside_the_scores_of_a_functional_model():
     assert "'label'" in told[0]
 
 
+# What is made of scores, and stands for a choice among them.
+CHOICES = {
+    "argmax": lambda scores: ops.argmax(scores, axis=1),
+    "argmax as a number": lambda scores: ops.cast(ops.argmax(scores, axis=1), "float32")[:, None],
+    "rounded": lambda scores: ops.cast(ops.cast(3 * scores, "int32"), "float32"),
+    "compared": lambda scores: ops.cast(ops.greater(scores, 0.5), "float32"),
+    "one-hot": lambda scores: ops.one_hot(ops.argmax(scores, axis=1), 3),
+    "the best": lambda scores: ops.top_k(scores, 2)[1],
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_choice_beside_the_scores_is_left_out_by_name(name):
+    first = [*CHOICES].index(name) % 2 == 1
+    inputs = keras.Input((5,))
+    scores = dense(3, "scores")(inputs)
+    choice = "a_label" if first else "the_label"
+    model = keras.Model(inputs, {choice: CHOICES[name](scores), "scores": scores})
+    told = user_warnings(
+        lambda: check(ks.measure(model, X, definition=STD, **PLAIN), ["0", "1", "2"], lambda x: model(x)["scores"])
+    )
+    assert len(told) == 1
+    assert f"'{choice}'" in told[0]
+    assert "Definition(output=...)" in told[0]
+    with pytest.raises(ValueError, match=rf"output '{choice}' cannot be differentiated(.|\n)*Definition\(output=...\)"):
+        ks.measure(model, X, definition=ks.Definition(scale="std", output=choice), **PLAIN)
+
+
+class Normal:
+    """A distribution, as libraries of these have them."""
+
+    def __init__(self, location, scale):
+        self.location, self.scale = location, scale
+
+    def mean(self):
+        return self.location
+
+    def sample(self, shape=()):
+        return self.location + self.scale
+
+
+def test_of_a_distribution_the_mean_is_measured():
+    model = subclassed(lambda m, x: Normal(m.one(x), 1.0))
+    check(ks.measure(model, X, definition=STD, **PLAIN), ["0", "1"], model.one)
+    model = subclassed(lambda m, x: {"a": Normal(m.one(x), 1.0), "b": m.two(x)})
+    check(ks.measure(model, X, definition=STD, **PLAIN), ["a/0", "a/1", "b"], both(model))
+
+
 # --- weights without an axis ----------------------------------------------------------------------------------------
 
 

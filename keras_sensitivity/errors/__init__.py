@@ -70,6 +70,7 @@ from keras_sensitivity.errors.model import (
     refuse_call,
     refuse_changed_network,
     refuse_heads,
+    refuse_lengths,
     refuse_logits,
     refuse_no_call,
     refuse_path,

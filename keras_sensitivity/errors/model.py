@@ -18,6 +18,17 @@ def refuse_sliced_codes(names: Sequence[str]) -> NoReturn:
     )
 
 
+def refuse_lengths(names: Sequence[str], shape: Sequence[int | None]) -> NoReturn:
+    """Say that inputs called ``names`` become tensors of another shape in every batch."""
+    fail(
+        f"What the model makes of {listed(names)} is as long as the longest row of a batch.",
+        expected="the same number of positions in every batch, by which derivatives are averaged",
+        received=f"rows of shape {tuple('any' if size is None else size for size in shape)}",
+        fix="give the layer a fixed length, as TextVectorization(output_sequence_length=...), which pads and cuts each "
+        "row alike; or leave the input out with exclude=[...]",
+    )
+
+
 def refuse_unit(name: object, names: Sequence[str]) -> NoReturn:
     """Say that no output unit or head is called ``name``."""
     fail(
@@ -37,7 +48,8 @@ def refuse_path(names: Sequence[str], others: Sequence[str] = ()) -> NoReturn:
         received="no gradient: the input is unused, cast to integers, compared, or behind argmax or stop_gradient",
         fix=f"pass exclude={list(names)} to measure the others alone"
         if others
-        else "feed the first floating-point tensor it becomes as the input, or take it out of the model",
+        else "feed the first floating-point tensor it becomes as the input, or take it out of the model; where the output "
+        "is an argmax, measure the part of the model that returns the scores",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -29,7 +29,7 @@ class Heads(NamedTuple):
     @classmethod
     def of(cls, model: keras.Model, output: Any, num_rows: int) -> Heads:
         """The tensors in what a model returned; a None is no output."""
-        found = [(path, tensor) for path, tensor in _leaves(output) if tensor is not None]
+        found = [(path, _value(part)) for path, part in _leaves(output) if part is not None]
         measured, left_out = {}, {}
         for name, (_, tensor) in zip(_names(model, [path for path, _ in found]), found, strict=True):
             fault = _fault(tensor, num_rows)
@@ -38,6 +38,18 @@ class Heads(NamedTuple):
             else:
                 measured[name] = tf.ensure_shape(tensor, (num_rows, *tensor.shape[1:]))
         return cls(measured, left_out)
+
+    def with_derivatives(self, tape: tf.GradientTape, tensors: Sequence[tf.Tensor]) -> Heads:
+        """Of several, those that have derivatives; others are numbers that stand for a choice, such as an argmax."""
+        if len(self.measured) < 2:
+            return self
+        with tape.stop_recording():
+            reached = {name: tape.gradient(head, list(tensors)) for name, head in self.measured.items()}
+        flat = [name for name, gradients in reached.items() if all(gradient is None for gradient in gradients)]
+        if len(flat) == len(reached):
+            return self  # the inputs are to blame
+        measured = {name: head for name, head in self.measured.items() if name not in flat}
+        return Heads(measured, self.left_out | dict.fromkeys(flat, "without derivatives, as of an argmax"))
 
     def chosen(self, name: str | None) -> dict[str, tf.Tensor]:
         """The head that was asked for, or all; refuses what is not there or cannot be measured."""
@@ -60,6 +72,12 @@ def _leaves(output: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
             yield from _leaves(part, (*path, index))
     else:
         yield path, output
+
+
+def _value(part: Any) -> Any:
+    """The mean of what a model returns as a distribution; anything else as it is."""
+    is_distribution = callable(getattr(part, "mean", None)) and callable(getattr(part, "sample", None))
+    return part.mean() if is_distribution else part
 
 
 def _names(model: keras.Model, paths: list[tuple[str | int, ...]]) -> list[str]:

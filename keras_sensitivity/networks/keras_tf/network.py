@@ -30,8 +30,8 @@ __all__ = ["KerasNetwork"]
 Array = np.ndarray[Any, Any]
 R = TypeVar("R")
 
-# Names that Keras gives to inputs without one.
-AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer)(_\d+)?")
+# Names that Keras gives to inputs without one, and to those that were tensors inside of a larger model.
+AUTOMATIC_NAME = re.compile(r"(keras_tensor|input_layer)(_\d+)?(CLONE)?")
 
 # Passes kept for one model: several batch shapes, lengths of sequences, or output units in turn.
 PASSES_KEPT = 64

@@ -90,7 +90,7 @@ def run(
         codes = Codes(model, loan, tape, inputs=x, names=question.inputs.names, kept_as_integers=kept_as_integers)
         output = called(model, packed(model, question.inputs, x))
     noise.refuse_behind_weights()
-    every = Heads.of(model, output, x[0].shape[0])
+    every = Heads.of(model, output, x[0].shape[0]).with_derivatives(tape, [each.tensor for each in codes.found])
     name = question.definition.output
     heads = every.chosen(name if isinstance(name, str) else None)
     codes.refuse(list(heads.values()), excluded)
