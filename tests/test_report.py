@@ -309,7 +309,7 @@ def test_a_definition_in_words(definition, said, unsaid):
 def test_words_of_what_was_the_case():
     both = pd.DataFrame({"a": np.arange(400) % 2, "b": np.random.default_rng(0).normal(size=400)})
     told = " ".join(words.of_importance(ks.measure(linear(1, 1), both)))
-    assert "Measured is the output of the network." in told
+    assert "Measured is the network's prediction." in told
     assert "1 of 2 features were changed so." in told
     swapped = " ".join(words.of_importance(ks.measure(linear(1, 1), both, definition=ks.Definition(change="swap"))))
     assert "By derivatives" not in swapped

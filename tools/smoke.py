@@ -48,6 +48,15 @@ def main() -> None:
         events = EventAccumulator(f"{folder}/sensitivity").Reload()
         assert {"importance/age", "importance/income"} <= set(events.Tags()["tensors"])
 
+        # The command, as it is installed, makes a page, for which a style comes with the package.
+        model.save(f"{folder}/model.keras")
+        x.to_csv(f"{folder}/rows.csv", index=False)
+        command = pathlib.Path(sysconfig.get_path("scripts"), "keras-sensitivity")
+        asked = ["report", f"{folder}/model.keras", f"{folder}/rows.csv", "--out", f"{folder}/report.html"]
+        done = subprocess.run([command, *asked], check=True, capture_output=True, text=True)
+        assert done.stdout == ""
+        assert "<h2>Ranking</h2>" in pathlib.Path(folder, "report.html").read_text(encoding="utf-8")
+
     # Loads TensorBoard's server with all of its plugins, as the command does for the reader of the logs.
     tensorboard = pathlib.Path(sysconfig.get_path("scripts"), "tensorboard")
     subprocess.run([tensorboard, "--version"], check=True, stdout=subprocess.DEVNULL)

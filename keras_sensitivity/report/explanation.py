@@ -48,7 +48,7 @@ def explanation_page(explanation: Explanation, context: Context) -> str:
 
 
 def _sample(explanation: Explanation, sample: int) -> Html:
-    predictions = zip(explanation.units[:MOST_UNITS], explanation.predictions[sample], strict=False)
+    predictions = zip(explanation.unit_labels[:MOST_UNITS], explanation.predictions[sample], strict=False)
     features = min(explanation.features.shape[1], MOST_BARS + 1)
     picture = figure(
         functools.partial(explanation.plot, sample),

@@ -151,7 +151,7 @@ def _outputs(importance: Importance) -> Html | None:
     if not 1 < len(importance.units) <= MOST_UNITS or importance.map is not None:
         return None
     ranked = importance.features.nlargest(MOST_BARS).index
-    shown = importance.by_output[ranked].T
+    shown = importance.by_output[ranked].set_axis(list(importance.unit_labels)).T
     return table(
         shown, dict.fromkeys(shown, PERCENT), index="feature", caption="Importance for each output alone, percent."
     )

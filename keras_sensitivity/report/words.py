@@ -72,8 +72,8 @@ def of_importance(importance: Importance) -> list[str]:
     """All that `of_definition` says, and what of the rest was the case here."""
     sentences = of_definition(importance.definition)
     num_swapped = int((importance.table["change"] == "swap").sum())
-    if len(importance.units) == 1 and importance.definition.output is None:
-        sentences[0] = "Measured is the output of the network."
+    if len(importance.units) == 1:
+        sentences[0] = f"Measured is the network's {importance.unit_labels[0]}."
     if num_swapped == len(importance.features):
         sentences[2:] = [SWAPPED]
     elif num_swapped:
