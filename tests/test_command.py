@@ -86,6 +86,20 @@ def test_it_measures_what_measure_does(run, folder, rows):
     assert list(written.index) == (["x0", "x1", "x2"] if rows == "rows.npz" else COLUMNS)
 
 
+def test_rows_may_have_weights_and_a_background(run, folder):
+    rows = pd.read_csv(folder / "rows.csv")
+    weights = np.arange(60.0) % 3
+    rows.assign(count=weights).to_csv("weighted.csv", index=False)
+    options = ["--target", "price", "--scale", "std", "--out", "out.csv"]
+    asked = {"definition": ks.Definition(scale="std")}
+    assert run("measure", "table.keras", "weighted.csv", *options, "--weight", "count")[0] == 0
+    expected = importance(folder, sample_weight=weights, **asked).features
+    assert not np.allclose(expected, importance(folder, **asked).features, rtol=1e-2)
+    np.testing.assert_allclose(pd.read_csv("out.csv")["importance"], expected, rtol=1e-6)
+    assert run("measure", "table.keras", "old.csv", *options, "--background", "rows.csv")[0] == 0
+    np.testing.assert_allclose(pd.read_csv("out.csv")["importance"], importance(folder, **asked).features, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("options", "asked"),
     [
@@ -232,6 +246,7 @@ FAILURES = {
     "other arrays": (["measure", "named.keras", "rows.npz"], ["arrays 'income', 'others'", "arrays 'x', 'price'"]),
     "a table for a sequence": (["measure", "steps.keras", "rows.csv"], ["(num_samples, 4, 2)", ".npz"]),
     "no such output": (["measure", "table.keras", "rows.csv", "--target", "price", "--output", "7"], ["output"]),
+    "no such weight": (["measure", "table.keras", "rows.csv", "--weight", "w"], ["--weight names a column"]),
     "no such group": (["measure", "table.keras", "rows.csv", "--target", "price", "--group", "a=b"], ["'b'"]),
     "one look": (["compare", "table.keras", "rows.csv"], ["do not make two looks", "1 models, 1 files of rows"]),
     "models without rows": (["compare", "table.keras", "other.keras"], ["do not make two looks"]),

@@ -232,6 +232,11 @@ def flat_rows():
     return ks.measure(model, np.random.default_rng(0).normal(size=(2000, 2)))
 
 
+def many_outputs():
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(70)])
+    return ks.measure(model, np.random.default_rng(0).normal(size=(200, 2)))
+
+
 def close_ranks():
     x = np.random.default_rng(0).normal(size=(2000, 2))
     model = keras.Sequential([keras.Input((2,)), layers.Lambda(lambda t: keras.ops.sum(t**2, 1, keepdims=True))])
@@ -255,6 +260,7 @@ MINDED = {
     "constant": (constant, "so that nothing can be said of: “x1”."),
     "few rows": (few_rows, "Only 100 rows were measured"),
     "flat rows": (flat_rows, "rows every derivative is exactly 0"),
+    "many outputs": (many_outputs, "The sum over the 70 outputs is estimated by random signs"),
     "close ranks": (close_ranks, "so that their order may be chance: “"),
     "noise": (noisy, "in this network: “x1”."),
     "real changes": (differing, "Real changes give another share than the one in the ranking to “x"),

@@ -112,6 +112,8 @@ def _command(
     rows.add_argument("--feature-names", metavar="A,B,..", type=_names, help="names of the columns of arrays")
     rows.add_argument("--group", metavar="NAME=A,B,..", action="append", default=[], type=_group,
                       help="columns that count as one feature")  # fmt: skip
+    rows.add_argument("--weight", metavar="COLUMN", help="how much each row counts, which the model does not get")
+    rows.add_argument("--background", metavar="FILE", type=Path, help="rows that give the scale; default: DATA itself")
     rows.add_argument(
         "--num-samples", metavar="N", type=_count, help="rows to measure, a fixed random subset; default: all"
     )
@@ -132,6 +134,7 @@ def _definition(group: Any) -> None:
     group.add_argument(
         "--output", type=_output, metavar="UNIT", help="one output, by its index or the name of its head"
     )
+    group.add_argument("--output-names", metavar="A,B,..", type=_names, help="names of all outputs, such as classes")
     group.add_argument("--logits", action="store_const", const=True, help="before the last softmax or sigmoid")
     group.add_argument("--scale", choices=["path", "std", "none"], help="of the derivatives")
     group.add_argument("--change", choices=_choices("change"), help="what the features are changed by")

@@ -64,13 +64,13 @@ def _told(found: Found) -> Importance:
 
 def _measure(given: argparse.Namespace) -> None:
     """``measure``: one importance, on the terminal or in a file."""
-    model, data = load_model(given.model), rows_of(given, given.data)
-    found = measured(given, model, data, is_checked=given.verbose)
+    model, sample = load_model(given.model), rows_of(given, given.data)
+    found = measured(given, model, sample, is_checked=given.verbose)
     importance = _told(found)
     if given.out is None:
         tables.print_importance(importance)
     elif given.out.suffix.lower() == ".html":
-        report.written(report.importance_page(importance, context_of(given, model, data, found)), given.out)
+        report.written(report.importance_page(importance, context_of(given, model, sample, found)), given.out)
     else:
         tables.write_importance(importance, given.out)
 
@@ -79,9 +79,9 @@ def _report(given: argparse.Namespace) -> None:
     """``report``: a page with all that is known of one importance."""
     trajectory = None if given.log_dir is None else load_trajectory(given.log_dir)
     events = None if given.events is None else load_rows(given.events, given.separator)
-    model, data = load_model(given.model), rows_of(given, given.data)
-    found = measured(given, model, data, is_checked=True)
-    context = context_of(given, model, data, found)._replace(
+    model, sample = load_model(given.model), rows_of(given, given.data)
+    found = measured(given, model, sample, is_checked=True)
+    context = context_of(given, model, sample, found)._replace(
         title=given.title,
         trajectory=trajectory,
         events=events if isinstance(events, pd.DataFrame) else None,
@@ -101,8 +101,8 @@ def _compare(given: argparse.Namespace) -> None:
     notes: list[str] = []
     for path in models:
         model = load_model(path)
-        for file, data in rows.items():
-            found = measured(given, model, data, background=together(list(rows.values())))
+        for file, sample in rows.items():
+            found = measured(given, model, sample, background=together(rows.values()))
             looks[path, file] = _told(found)
             notes += found.notes
     comparison = compare(dict(zip(_names(list(looks), len(models), len(files)), looks.values(), strict=True)))

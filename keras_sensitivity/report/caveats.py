@@ -87,6 +87,13 @@ def _of_rows(importance: Importance) -> list[str]:
             f"At {importance.flat_part:.0%} of the rows every derivative is exactly 0. They count as rows at which "
             "nothing moves the output; a saturated softmax or sigmoid, or hidden units that are off, may be the reason."
         )
+    error = importance.estimation_error
+    if error is not None:
+        off = (error / importance.table["rms"]).max()
+        found.append(
+            f"The sum over the {len(importance.units):,} outputs is estimated by random signs; by that alone, sizes "
+            f"may be off by up to {off:.1%}."
+        )
     if importance.num_samples < FULL_ROWS:
         found.append(f"Only {importance.num_samples:,} rows were measured: the numbers are coarse.")
     return found
