@@ -273,6 +273,15 @@ def test_what_is_to_be_minded_here_is_told(case, quiet):
     assert any(words_ in sentence for sentence in caveats.of_importance(look()))
 
 
+def test_pixels_are_a_picture_not_a_ranking():
+    importance = image_look()
+    page = importance.to_html()
+    assert " of 9 pixels make up " in texts(page, ".//p[@class='lead']")[0]
+    assert [len(section(page, "Ranking").findall(f".//{tag}")) for tag in ("img", "table")] == [1, 0]
+    assert section(page, "Effects") is None
+    assert not any("order" in sentence for sentence in caveats.of_importance(importance))
+
+
 def test_what_is_not_the_case_is_not_told():
     x = np.random.default_rng(0).normal(size=(2000, 2))
     assert caveats.of_importance(ks.measure(linear(2, 1), x)) == [caveats.ALWAYS]

@@ -101,6 +101,8 @@ def _of_rows(importance: Importance) -> list[str]:
 
 def _of_ranks(importance: Importance) -> list[str]:
     """Neighbours in the ranking, among the leading features, whose order another sample of rows might turn round."""
+    if importance.map is not None:  # of pixels there is no ranking
+        return []
     table = importance.table.sort_values("rank").loc[lambda frame: frame["importance"] >= 1][:10]
     share, error = table["importance"].to_numpy(), table["standard_error"].to_numpy()
     close = share[:-1] - share[1:] < 2 * np.hypot(error[:-1], error[1:])

@@ -51,6 +51,10 @@ def _in_short(importance: Importance) -> str:
         return "Nothing moves the output at the measured rows: every importance is 0."
     leading = importance.top(coverage=90)
     share = importance.features[leading].sum()
+    if importance.map is not None:
+        return (
+            f"{len(leading):,} of {len(importance.features):,} pixels make up {share:.0f} % of what moves the output."
+        )
     if len(leading) == 1:
         return f"“{leading[0]}” alone makes up {share:.0f} % of what moves the output."
     names = ", ".join(f"“{name}”" for name in leading[:MOST_NAMES])
@@ -94,7 +98,9 @@ def _directions(importance: Importance) -> pd.Series[Any]:
 
 
 def _effects(importance: Importance) -> Html | None:
-    """The curves of the most important features that have one."""
+    """The curves of the most important features that have one; no pixel is worth a curve."""
+    if importance.map is not None:
+        return None
     ranked = importance.features.sort_values(ascending=False, kind="stable").index[:MOST_BARS]
     drawn = [name for name in ranked if _has_effect(importance, name)][:MOST_EFFECTS]
     if not drawn:
