@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: help demo test lint types imports tests slow package gallery pictures examples study-credit study-dead-features \
-	study-agreement study-death-definitions paper paper-page benchmark docs docs-serve clean
+	study-agreement study-death-definitions study-public-models paper paper-page benchmark docs docs-serve clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,6 +101,10 @@ study-death-definitions: $(READY) ## Whether deaths depend on the definition of 
 study-agreement: $(READY) ## How far the numbers agree with real changes; puts the tables into the documents
 	$(BIN)/python studies/agreement.py
 	$(BIN)/python studies/agreement_page.py
+
+study-public-models: $(READY) ## Fit, measure and explain models of public pages, in half an hour; puts the tables into the documents
+	$(BIN)/python studies/public_models.py
+	$(BIN)/python studies/public_models_page.py
 
 benchmark: $(READY) ## Run every script in benchmarks/
 	@$(call run-all,benchmarks)

@@ -12,6 +12,7 @@ import death_rates_page
 import doctest_fences
 import gallery
 import math_fences
+import public_models_page
 import pytest
 
 import keras_sensitivity as ks
@@ -103,7 +104,9 @@ def test_links_lead_somewhere(page):
 
 
 @pytest.mark.parametrize(
-    "study", [agreement_page, death_definitions_page, death_rates_page], ids=lambda study: study.__name__
+    "study",
+    [agreement_page, death_definitions_page, death_rates_page, public_models_page],
+    ids=lambda study: study.__name__,
 )
 def test_the_tables_of_the_studies_are_those_of_their_results(study):
     text = study.PAGE.read_text()
