@@ -133,7 +133,7 @@ def percent_bar(ax: Axes, image: AxesImage, *, label: str, **options: Any) -> No
     """A colour bar of `by_root`, in percent."""
     norm: Any = image.norm
     bar = ax.figure.colorbar(image, ax=ax, label=label, **options)
-    levels = _levels(norm.inverse(np.linspace(0, 1, 9 if norm.vmin else 5)))
+    levels = _levels(norm.inverse(np.linspace(0, 1, 5)))
     bar.set_ticks(levels, labels=[f"{level:.3g} %".replace("-", "\N{MINUS SIGN}") for level in levels])
     bar.minorticks_off()
 
