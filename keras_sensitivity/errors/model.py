@@ -18,7 +18,7 @@ def refuse_sliced_codes(names: Sequence[str]) -> NoReturn:
     )
 
 
-def refuse_lengths(names: Sequence[str], shape: Sequence[int | None]) -> NoReturn:
+def refuse_variable_codes(names: Sequence[str], shape: Sequence[int | None]) -> NoReturn:
     """Say that inputs called ``names`` become tensors of another shape in every batch."""
     fail(
         f"What the model makes of {listed(names)} is as long as the longest row of a batch.",

@@ -113,7 +113,9 @@ class Codes:
         """Refuse, after the call, inputs that cannot be followed; an error inside of it would be worded by Keras."""
         for each in self.found:
             if not each.tensor.shape[1:].is_fully_defined() and not set(each.sources) <= excluded:
-                errors.refuse_lengths([self._names[source] for source in each.sources], tuple(each.tensor.shape[1:]))
+                errors.refuse_variable_codes(
+                    [self._names[source] for source in each.sources], tuple(each.tensor.shape[1:])
+                )
         if self._sliced - excluded:
             errors.refuse_sliced_codes([self._names[source] for source in sorted(self._sliced - excluded)])
         lost = self._mixed.union(*(self._sources(output)[0] for output in outputs)) - excluded
