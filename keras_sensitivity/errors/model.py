@@ -48,8 +48,8 @@ def refuse_path(names: Sequence[str], others: Sequence[str] = ()) -> NoReturn:
         received="no gradient: the input is unused, cast to integers, compared, or behind argmax or stop_gradient",
         fix=f"pass exclude={list(names)} to measure the others alone"
         if others
-        else "feed the first floating-point tensor it becomes as the input, or take it out of the model; where the output "
-        "is an argmax, measure the part of the model that returns the scores",
+        else "feed the first floating-point tensor it becomes as the input, or take it out of the model; where the "
+        "output is an argmax, measure the part of the model that returns the scores",
     )
 
 
