@@ -65,7 +65,8 @@ def measure(
             (num_samples, num_steps, height, width, channels); integers and strings that the model looks up; for
             several inputs a list or dict of these. Or a stream of batches of them: `tf.data.Dataset`,
             `keras.utils.PyDataset` or generator, yielding x, (x, y) or (x, y, sample_weight); the weights of its
-            rows weigh the averages. Dates are numbers of days since 1970-01-01, durations numbers of days.
+            rows weigh the averages. Dates are numbers of days since 1970-01-01, durations numbers of days. NaN is
+            refused, unless the model makes finite predictions of it: it is then left out of what is averaged.
         sample_weight: Of the rows of arrays, shape (num_samples,), in their order: they weigh the averages, so that the
             importance is that of the weighted population. None: all weigh 1. A stream yields its own.
         background: Rows like x that give the scale, the bins and the partners of swaps (see `Definition`), and by which
