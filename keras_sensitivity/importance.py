@@ -697,6 +697,14 @@ class Importance:
         return self._sizes.is_constant
 
     @property
+    def unseen(self) -> pd.Series[float]:
+        """Percent of the background's rows with values where no row was measured, shape (num_features,).
+
+        How sensitive the network is there was not seen; 0 without a background, and of features that were swapped.
+        """
+        return pd.Series(100 * self._sizes.unseen, index=self._names, name="unseen")
+
+    @property
     def num_columns(self) -> Array:
         """How many columns of x make up each feature, shape (num_features,)."""
         return np.bincount(self._features.membership, minlength=len(self._names))

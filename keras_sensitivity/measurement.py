@@ -32,6 +32,9 @@ Array = np.ndarray[Any, Any]
 # More rows than this whose derivatives are all exactly 0 behind a softmax or sigmoid are worth a warning.
 SATURATED_SHARE = 0.05
 
+# Percent of a background with values where no row was measured, at the most, that are worth no warning.
+MOST_UNSEEN = 20
+
 # Fewer different rows than this are too few to make noise of.
 DIFFERENT_SHARE = 0.1
 
@@ -284,6 +287,9 @@ class Measurement:
         self._warn_of_network()
         if importance.num_noise_values < DIFFERENT_SHARE * importance.num_samples:
             self._warn_once(errors.warn_alike_to_probes, importance.num_noise_values, importance.num_samples)
+        unseen = importance.unseen[importance.unseen > MOST_UNSEEN]
+        if len(unseen):
+            self._warn_once(errors.warn_unseen_values, dict(unseen))
         if not self._warned & {"warn_saturated", "warn_dead_units"}:
             self._warn_of_flat_rows(importance, heads)
 

@@ -141,7 +141,7 @@ def path(spread: Moments, squares: Means) -> Path:
     mean = np.where(present, mean, np.take_along_axis(mean, np.maximum(present.sum(axis=0) - 1, 0)[None], axis=0))
     by_bin = np.broadcast_to(order, squares.weight.shape)
     h = np.take_along_axis(squares.mean, np.broadcast_to(by_bin, squares.mean.shape), axis=-2)
-    h = _without_holes(h, np.take_along_axis(squares.weight, by_bin, axis=-2) > 0, present, mean)
+    h = _without_holes(h, np.take_along_axis(squares.weight, by_bin, axis=-2) * present, present, mean)
     slope = np.sqrt(h)
     steps = np.diff(mean, axis=0) * (slope[..., 1:, :] + slope[..., :-1, :]) / 2
     effect = np.concatenate([np.zeros_like(slope[..., :1, :]), np.cumsum(steps, axis=-2)], axis=-2)
@@ -149,15 +149,23 @@ def path(spread: Moments, squares: Means) -> Path:
     return Path(mean, variance, part, slope, effect - (part * effect).sum(axis=-2, keepdims=True))
 
 
-def _without_holes(h: Array, known: Array, present: Array, mean: Array) -> Array:
-    """The h of bins without a row that was measured: linear between its neighbours."""
-    for lag, entry in zip(*np.nonzero((~known & present).any(axis=-2)), strict=True):
-        here = known[lag, :, entry] & present[:, entry]
+def _without_holes(h: Array, weight: Array, present: Array, mean: Array) -> Array:
+    """The h of bins without a row that was measured: linear between its neighbours.
+
+    Beyond the last of them it is that of the last or the mean of all, whichever is less: a tail that is flat stays
+    flat, and one that was left on its steepest part is not taken to go on like this. Of a linear model both are right.
+    """
+    for lag, entry in zip(*np.nonzero(((weight == 0) & present).any(axis=-2)), strict=True):
+        known = weight[lag, :, entry]
+        here = known > 0
         if here.any():
             x = mean[:, entry]
+            is_beyond = (x < x[here].min()) | (x > x[here].max())
             for index in np.ndindex(h.shape[:-3]):
                 values = h[(*index, lag, slice(None), entry)]
-                h[(*index, lag, slice(None), entry)] = np.interp(x, x[here], values[here])
+                filled = np.interp(x, x[here], values[here])
+                filled[is_beyond] = np.minimum(filled[is_beyond], np.average(values, weights=known))
+                h[(*index, lag, slice(None), entry)] = filled
     return h
 
 

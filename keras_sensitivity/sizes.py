@@ -314,6 +314,16 @@ class Sizes:
         return self._of_columns(spread.weight.max(axis=0) / spread.weight.sum(axis=0))
 
     @property
+    def unseen(self) -> Array:
+        """The part of a background whose values lie in bins without a measured row, shape (num_features,)."""
+        spread = self._spread
+        if spread is None or "background" not in self._look:
+            return np.zeros(len(self._features.names))
+        is_unseen = (self._look["path"].weight[..., : spread.weight.shape[-1]] == 0).all(axis=0)
+        parts = shares.quotient((spread.weight * is_unseen).sum(axis=0), spread.weight.sum(axis=0))
+        return np.where(np.isin(np.arange(len(self._features.names)), self._swapped), 0.0, self._of_columns(parts))
+
+    @property
     def _spread(self) -> Moments | None:
         """Moments of the values in each bin, shape (num_bins, num_entries), without probes."""
         spread = self._look.get("spread")

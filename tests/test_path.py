@@ -1,5 +1,7 @@
 """The path: the spread of the data along an axis that is stretched by how sensitive the network is there."""
 
+import warnings
+
 import keras
 import numpy as np
 import pandas as pd
@@ -343,6 +345,36 @@ def test_in_bins_are_the_moments_of_what_lies_there(rng):
             np.testing.assert_allclose(spread.variance[slot, entry], np.cov(x, aweights=w, ddof=0))
             g, w = gradients[1, :, 1, entry][here[:, 1]], every[:, 1, entry][here[:, 1]]
             np.testing.assert_allclose(squares.mean[1, 1, slot, entry], np.average(g**2, weights=w + 1e-300))
+
+
+@pytest.mark.parametrize(
+    ("h", "beyond"),
+    [([9.0, 1, 1], 1.0), ([1.0, 1, 10], 4.0), ([2.0, 2, 2], 2.0)],
+    ids=["a flat tail stays flat", "a steep part does not go on", "linear"],
+)
+def test_bins_beyond_the_measured_rows(h, beyond):
+    """With the slopes sqrt(h) of three bins at 0, 1 and 2, and two bins at 3 and 4 where no row was measured."""
+    spread = Moments(np.ones((5, 1)), np.arange(5.0)[:, None], np.zeros((5, 1)))
+    seen = Means(np.array([1.0, 1, 1, 0, 0])[None, :, None], np.array([*h, 0, 0])[None, None, :, None])
+    whole = Means(np.ones((1, 5, 1)), np.array([*h, beyond, beyond])[None, None, :, None])
+    np.testing.assert_allclose(shares.path_squares(spread, seen), shares.path_squares(spread, whole))
+
+
+def test_a_background_far_from_the_measured_rows_is_warned_of(rng):
+    """Of tanh(6 a) + b the rows with a > 0 do not show that it is flat below 0 as well."""
+    model = network(lambda one, other: ops.tanh(6 * one) + other, 2)
+    x = rng.normal(size=(2000, 2))
+    segment = x[x[:, 0] > 0]
+    with pytest.warns(UserWarning, match=r"no row was measured: of 'x0' \([45]\d %\)"):
+        importance = ks.measure(model, segment, background=x)
+    real = ks.measure(model, segment, background=x, definition=ks.Definition(change="swap"))
+    assert abs(importance.features["x0"] - real.features["x0"]) < 10
+    assert importance.unseen["x0"] == pytest.approx(50, abs=2)
+    assert importance.unseen["x1"] < 2
+    assert (ks.measure(model, segment).unseen == 0).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ks.measure(model, x[:300], background=x)
 
 
 def test_bins_without_a_measured_row_lie_between_their_neighbours():

@@ -64,6 +64,7 @@ from keras_sensitivity.errors.measurement import (
     warn_switched_off,
     warn_too_wide,
     warn_unlike_parts,
+    warn_unseen_values,
     warn_xla_failed,
 )
 from keras_sensitivity.errors.model import (
@@ -297,5 +298,6 @@ __all__ = [
     "warn_too_wide",
     "warn_unlike_parts",
     "warn_unseen_rows",
+    "warn_unseen_values",
     "warn_xla_failed",
 ]

@@ -139,6 +139,17 @@ def warn_differences(features: Sequence[tuple[object, float, float]], num_rows: 
     )
 
 
+def warn_unseen_values(features: Mapping[str, float]) -> None:
+    """Warn of features, each with the percent of the background whose values no measured row has."""
+    shown = ", ".join(f"{name!r} ({part:.0f} %)" for name, part in list(features.items())[:6])
+    more = f" and {len(features) - 6} more" if len(features) > 6 else ""
+    warn(
+        f"Many rows of the background have values where no row was measured: of {shown}{more}. How sensitive the "
+        "network is there was not seen, and is guessed from how it is elsewhere. Definition(change='swap') measures "
+        "real changes to such values."
+    )
+
+
 def warn_unlike_parts(features: Sequence[object]) -> None:
     """Warn that merged looks are of rows that differ, each of which was its own background."""
     warn(
