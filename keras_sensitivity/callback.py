@@ -7,17 +7,17 @@ import copy
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import keras
 import pandas as pd
 
-from keras_sensitivity import errors
+from keras_sensitivity import errors, plots
 from keras_sensitivity.dead_features import DeadFeatureMonitor, summary
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.fit import callbacks_before, refuse_shared_generator
 from keras_sensitivity.importance import Importance
-from keras_sensitivity.labels import labels
+from keras_sensitivity.labels import in_words, labels
 from keras_sensitivity.measurement import Measurement
 from keras_sensitivity.networks.choice import is_built, network_of
 from keras_sensitivity.networks.network import Network
@@ -28,6 +28,9 @@ from keras_sensitivity.rows.randomness import untouched_randomness
 from keras_sensitivity.rows.rows import Rows, read
 from keras_sensitivity.rows.streams import can_be_read_again, is_stream
 from keras_sensitivity.trajectory import Trajectory, is_logged
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["SensitivityCallback"]
 
@@ -208,8 +211,14 @@ class SensitivityCallback(keras.callbacks.Callback):
     # --- what the user reads ----------------------------------------------------------------------------------------
 
     @property
-    def importance(self) -> Importance | None:
-        """The newest look; None before the first."""
+    def importance(self) -> Importance:
+        """The newest look.
+
+        Raises:
+            RuntimeError: Before the first look; `history` is empty then.
+        """
+        if self._trajectory.newest is None:
+            errors.refuse_no_look_yet()
         return self._trajectory.newest
 
     @property
@@ -255,6 +264,55 @@ class SensitivityCallback(keras.callbacks.Callback):
         Index epoch, columns ``lower`` and ``upper``, percent. `plots.trajectory` draws it.
         """
         return self._trajectory.noise_band
+
+    def __repr__(self) -> str:
+        looks = self._trajectory.looks
+        if not looks:
+            return f"<{self._title}: no look yet>"
+        epochs = f"epoch {max(looks)}" if len(looks) == 1 else f"epochs {min(looks)} to {max(looks)}"
+        names = self.importance.features.index
+        dead = ", ".join(labels(self.dead_features[:5]) + ["..."] * (len(self.dead_features) > 5))
+        return (
+            f"<{self._title}: {len(looks)} look{'s' * (len(looks) > 1)} at {len(names):,} features, {epochs}: "
+            f"{in_words(self.importance.features, most=3)}{f'; dead: {dead}' if dead else ''}>"
+        )
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows: the picture of `plot`, and the ten leading rows of the newest look."""
+        if not self._trajectory.looks:
+            return None
+        leading = self.importance.table.sort_values("rank")[:10][["importance", "standard_error"]].round(2)
+        note = f"epoch {max(self._trajectory.looks)}: importance and standard error, percent"
+        return plots.html(self.plot, repr(self)[1:-1], leading, note=note)
+
+    def plot(self, ax: Axes | None = None, **options: Any) -> Axes:
+        """Draw `keras_sensitivity.plots.trajectory`: lines of the importances, deaths, and the band of noise.
+
+        Args:
+            ax: Axes to draw on; None: new ones.
+            options: For `plots.trajectory`, such as ``log=True`` or ``top=8``.
+
+        Returns:
+            The axes.
+
+        Raises:
+            RuntimeError: Before the first look.
+
+        Example:
+
+        >>> import keras, numpy as np
+        >>> import keras_sensitivity as ks
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> x = np.random.default_rng(0).normal(size=(100, 2))
+        >>> watch = ks.SensitivityCallback(x, feature_names=["age", "debt"])
+        >>> _ = model.fit(x, x[:, 0], epochs=2, callbacks=[watch], verbose=0)
+        >>> sorted(line.get_label() for line in watch.plot().lines)
+        ['age', 'debt']
+        """
+        if not self._trajectory.looks:
+            errors.refuse_no_look_yet()
+        return plots.trajectory(self.trajectory, ax=ax, events=self.events, noise=self.noise_band, **options)
 
     # --- when Keras calls -------------------------------------------------------------------------------------------
 
@@ -394,9 +452,7 @@ class SensitivityCallback(keras.callbacks.Callback):
             self._trajectory = trajectory
             if events:
                 self._say(1, f"{self._title}, epoch {epoch}: {summary(events)}")
-            leading = look.features.nlargest(5)
-            shares = [f"{name} {share:.1f} %" for name, share in zip(labels(leading.index), leading, strict=True)]
-            self._say(2, f"{self._title}, epoch {epoch}: most important: {', '.join(shares)}")
+            self._say(2, f"{self._title}, epoch {epoch}: most important: {in_words(look.features, most=5)}")
 
     @contextlib.contextmanager
     def _harmless(self, epoch: int) -> Iterator[None]:

@@ -120,6 +120,7 @@ from keras_sensitivity.errors.results import (
     refuse_codes_near,
     refuse_condensed,
     refuse_no_lags,
+    refuse_no_look_yet,
     refuse_no_map,
 )
 from keras_sensitivity.errors.rows import (
@@ -243,6 +244,7 @@ __all__ = [
     "refuse_no_call",
     "refuse_no_graph",
     "refuse_no_lags",
+    "refuse_no_look_yet",
     "refuse_no_looks",
     "refuse_no_map",
     "refuse_no_model",

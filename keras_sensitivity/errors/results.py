@@ -109,6 +109,17 @@ def check_sample(value: object, count: int) -> None:
         )
 
 
+def refuse_no_look_yet() -> NoReturn:
+    """Say that a callback has not looked yet."""
+    fail(
+        "There is no look yet.",
+        expected="a SensitivityCallback that was in a fit: it looks at the end of epoch 0",
+        received="no looks",
+        fix="pass it to model.fit(..., callbacks=[watch]) first; watch.history is an empty list until then",
+        error=RuntimeError,
+    )
+
+
 def refuse_no_lags() -> NoReturn:
     """Say that what was measured without a time axis has no lags to draw."""
     fail(
