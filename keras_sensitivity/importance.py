@@ -252,7 +252,8 @@ class Importance:
 
             error of the mean of h <= sqrt(2/K * sum over i of h_i**2) / n
 
-        None where each unit was measured by itself. More than 64 units are estimated, see `Definition`.
+        where equal rows count as one, since they have the same signs. None where each unit was measured by itself. More
+        than 64 units are estimated, see `Definition`.
         """
         found = self._sizes.estimation_errors
         return None if found is None else pd.Series(found, index=self._names, name="estimation_error")

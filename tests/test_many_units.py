@@ -51,10 +51,10 @@ CASES = {
     "words": (
         lambda: [
             keras.Input((1,), dtype="string"),
-            L.TextVectorization(vocabulary=["a", "b", "c"], output_mode="count"),
+            L.TextVectorization(vocabulary=list("abcdefgh"), output_mode="count"),
             L.Dense(70, "tanh"),
         ],
-        np.array(["a b", "b c c", "a c"], object)[np.random.default_rng(0).integers(0, 3, 300)],
+        np.array([" ".join(row) for row in np.random.default_rng(0).choice(list("abcdefgh"), (300, 12))], object),
         {"definition": ks.Definition(change="derivative"), "feature_names": ["text"]},
     ),
     "lags": (lambda: [keras.Input((4, 2)), L.GRU(3), L.Dense(70)], rows(400, 4, 2), {}),
