@@ -117,7 +117,8 @@ class Rows:
                     if sum(map(len, same)) == batch_size:
                         yield self._batch(same, batch_size)
                         same.clear()
-        first = tuple(leaf.shape[1:] for leaf in self.first_batch(1)[0])
+        *_, longest = self.first.by_length()
+        first = tuple(leaf.shape[1:] for leaf in longest.leaves)
         for shape, same in waiting.items():
             # Of another length there may be few rows: powers of 2, so that little is filled up, and few are traced.
             count = sum(map(len, same))
