@@ -19,11 +19,13 @@ class Leaf(NamedTuple):
         name: Its key in a dict ("a/b" in nested ones) or its name, "" if it has none.
         shape: Of a batch, None where the network does not say; all of it None where it says nothing.
         dtype: What the network declares; None where it does not.
+        columns: The names of its columns, where the network knows them.
     """
 
     name: str = ""
     shape: tuple[int | None, ...] | None = None
     dtype: str | None = None
+    columns: tuple[str, ...] | None = None
 
 
 class Inputs(NamedTuple):

@@ -306,7 +306,7 @@ def _chunk(
     for leaf, value in zip(inputs.leaves, inputs.flatten(x), strict=True):
         names, array = as_array(value, leaf.name, text=leaf.dtype in (None, "string"))
         array = _in_shape(leaf, array, alone=len(inputs.leaves) == 1)
-        columns.append(names)
+        columns.append(list(leaf.columns) if names is None and leaf.columns else names)
         leaves.append(array)
     errors.check_same_lengths(dict(zip(inputs.names, map(len, leaves), strict=True)))
     count = len(leaves[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import weakref
@@ -19,6 +20,7 @@ from keras_sensitivity.networks.keras_tf.activations import count_activations
 from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
 from keras_sensitivity.networks.keras_tf.facts import Path
 from keras_sensitivity.networks.keras_tf.graphs import Graph
+from keras_sensitivity.networks.keras_tf.history import joined_columns
 from keras_sensitivity.networks.keras_tf.identity import Identity
 from keras_sensitivity.networks.keras_tf.layers import called, check_call, is_stateful, packed
 from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, RowPass, SwapPass, specs_of
@@ -76,7 +78,7 @@ class KerasNetwork(Network):
         if not declared:
             return Inputs.of(_structure_of(x, _built_shapes(self._model)))
         structure = getattr(self._model, "_inputs_struct", declared[0] if len(declared) == 1 else list(declared))
-        return Inputs.of(keras.tree.map_structure(_leaf, structure))
+        return Inputs.of(keras.tree.map_structure(functools.partial(_leaf, self._model), structure))
 
     def batch_types(self, inputs: Inputs, rows: Batch) -> tuple[str, ...]:
         """The declared types; integers of an input that declares none stay what they are."""
@@ -215,8 +217,9 @@ class KerasNetwork(Network):
 _passes: dict[int, dict[Any, _Kept]] = {}
 
 
-def _leaf(tensor: Any) -> Leaf:
-    return Leaf("" if AUTOMATIC_NAME.fullmatch(tensor.name) else tensor.name, tuple(tensor.shape), str(tensor.dtype))
+def _leaf(model: keras.Model, tensor: Any) -> Leaf:
+    name = "" if AUTOMATIC_NAME.fullmatch(tensor.name) else tensor.name
+    return Leaf(name, tuple(tensor.shape), str(tensor.dtype), joined_columns(model, tensor))
 
 
 def _structure_of(x: Any, shapes: Any) -> Any:
