@@ -113,7 +113,8 @@ def looked_up(model: keras.Model, tape: tf.GradientTape, names: set[str]) -> Ite
 
 def _units(outputs: Any, *, with_steps: bool) -> tf.Tensor:
     """All that a model returns, shape (num_rows, num_outputs, num_units)."""
-    heads = [head for head in tf.nest.flatten(outputs) if head.dtype.is_floating]
+    every = outputs.values() if isinstance(outputs, dict) else tf.nest.flatten(outputs)
+    heads = [head for head in every if head.dtype.is_floating]
     flat = [
         tf.reshape(tf.cast(head, tf.float32), (head.shape[0], head.shape[1] if with_steps else 1, -1)) for head in heads
     ]

@@ -198,7 +198,7 @@ def perceiver() -> keras.Model:
     """A few vectors of its own read the picture, and then each other."""
     x = keras.Input((8, 8, 3))
     seen = patches(x)
-    latent = ops.repeat(layers.Embedding(3, 8)(ops.arange(3))[None], ops.shape(x)[0], axis=0)
+    latent = layers.Embedding(3, 8)(ops.arange(3)) + ops.zeros_like(seen[:, :1])  # the same for every picture
     for _ in range(2):
         latent = layers.LayerNormalization()(latent + layers.MultiHeadAttention(2, 4)(latent, seen))
         latent = layers.LayerNormalization()(latent + layers.MultiHeadAttention(2, 4)(latent, latent))
