@@ -351,7 +351,7 @@ CASES = [
         alike,
         together(one=TOKENS, two=TOKENS),
         numbers(),
-        codes={"one": ["vectors"], "two": ["vectors/1"]},
+        codes={"one": ["vectors/1"], "two": ["vectors"]},
     ),
     Case(
         "Word2Vec",
