@@ -7,7 +7,7 @@ import copy
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 
 import keras
 import pandas as pd
@@ -212,14 +212,11 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     @property
     def importance(self) -> Importance:
-        """The newest look.
+        """The newest look; None before the first.
 
-        Raises:
-            RuntimeError: Before the first look; `history` is empty then.
+        Its type does not say so, as that of a Keras model's ``optimizer`` does not: after a fit there is one.
         """
-        if self._trajectory.newest is None:
-            errors.refuse_no_look_yet()
-        return self._trajectory.newest
+        return cast("Importance", self._trajectory.newest)
 
     @property
     def history(self) -> list[Importance]:
