@@ -111,10 +111,11 @@ class SensitivityCallback(keras.callbacks.Callback):
         sample_weight, feature_names, output_names, groups, exclude, definition, batch_size, jit_compile: As in
             `measure`.
         num_samples: Rows to measure, a fixed random subset; of a stream as in `measure`, read once before training and
-            kept; None: all, of streams read anew at each look. These rows also give the bins of the
-            paths, the standard deviations for ``scale="std"``, which columns have few values, and what they are swapped
-            with: see `Definition`. Bins and partners are the same at all looks of a fit.
-        every_n_epochs: Epochs between looks. There is one at the first epoch and one after the last in any case.
+            kept; None: all, of streams read anew at each look. These rows also give the bins of the paths, the standard
+            deviations for ``scale="std"``, which columns have few values, and what they are swapped with: see
+            `Definition`. Bins and partners are the same at all looks of a fit. Random numbers that data draw from a
+            generator of their own are drawn once more when they are read here.
+        every_n_epochs: Epochs between looks. The first epoch has one, where none went before, and so has the last.
         log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps. It may be
             the folder of `keras.callbacks.TensorBoard`.
         dead_feature_monitor: When a feature is dead; None: no feature is judged, nor counted in the logs.
@@ -310,6 +311,17 @@ class SensitivityCallback(keras.callbacks.Callback):
         if not self._trajectory.looks:
             errors.refuse_no_look_yet()
         return plots.trajectory(self.trajectory, ax=ax, events=self.events, noise=self.noise_band, **options)
+
+    def to_html(self, path: str | os.PathLike[str] | None = None, *, title: str | None = None) -> str:
+        """`Importance.to_html` of the newest look, with the trajectory and the events; the page, as text.
+
+        Raises:
+            RuntimeError: Before the first look.
+            OSError: If the file cannot be written.
+        """
+        if not self._trajectory.looks:
+            errors.refuse_no_look_yet()
+        return self.importance.to_html(path, title=title, trajectory=self.trajectory, events=self.events)
 
     # --- when Keras calls -------------------------------------------------------------------------------------------
 

@@ -51,11 +51,19 @@ def test_a_notebook_shows_picture_and_table(watch):
     assert f"{watch.importance.features.max():.2f}" in page
 
 
+def test_a_page_has_the_trajectory_and_the_events(watch, tmp_path):
+    page = watch.to_html(tmp_path / "page.html", title="A fit")
+    assert (tmp_path / "page.html").read_text() == page
+    assert "<h1>A fit</h1>" in page
+    assert len(page) > len(watch.importance.to_html(title="A fit"))
+
+
 def test_before_the_first_look():
     watch = ks.SensitivityCallback(zoo.rows())
     assert repr(watch) == "<SensitivityCallback: no look yet>"
     assert watch._repr_html_() is None
     assert watch.importance is None
-    with pytest.raises(RuntimeError, match="There is no look yet") as raised:
-        watch.plot()
-    assert len(str(raised.value).splitlines()) == 4
+    for use in (watch.plot, watch.to_html):
+        with pytest.raises(RuntimeError, match="There is no look yet") as raised:
+            use()
+        assert len(str(raised.value).splitlines()) == 4
