@@ -59,7 +59,7 @@ def measure(
     """Measure how important each feature is to a model.
 
     Args:
-        model: A built Keras model. It is not changed.
+        model: A built Keras model, or an object that holds one as ``model_`` or ``model``. It is not changed.
         x: Rows as they go into ``model.fit``: array, tensor or DataFrame of shape (num_samples, num_features); array of
             shape (num_samples, num_steps, num_features), or (num_samples, height, width, channels), or
             (num_samples, num_steps, height, width, channels); integers and strings that the model looks up; for
@@ -141,7 +141,7 @@ def explain(
     """Explain single predictions: how much each feature moves the output near each row of x.
 
     Args:
-        model: A built Keras model. It is not changed.
+        model: A built Keras model, or an object that holds one as ``model_`` or ``model``. It is not changed.
         x: The rows to explain, of the shapes that `measure` takes; one row is ``x[:1]``.
         background: Rows like x, such as the training data, that give the standard deviations for ``scale="path"`` and
             "std", and say which columns have few values and which of these are common (see `Explanation.table`). None:
