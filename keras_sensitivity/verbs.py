@@ -130,6 +130,7 @@ def explain(
     *,
     background: Any = None,
     feature_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
     groups: Mapping[str, Sequence[str]] | None = None,
     exclude: Sequence[str] = (),
     definition: Definition = Definition(),
@@ -147,6 +148,7 @@ def explain(
             "std", and say which columns have few values and which of these are common (see `Explanation.table`). None:
             x itself; a single row has no standard deviation, so that ``scale`` becomes None, with a warning.
         feature_names: As in `measure`.
+        output_names: As in `measure`.
         groups: As in `measure`; the share of a group adds the squares of its columns.
         exclude: As in `measure`.
         definition: What is differentiated, and how it is scaled. Many-to-many models: the newest output step. The
@@ -181,7 +183,7 @@ def explain(
     """
     if log_dir is not None:
         errors.check_folder(log_dir)
-    options = Options(feature_names, groups, exclude, batch_size, jit_compile)
+    options = Options(feature_names, groups, exclude, batch_size, jit_compile, output_names)
     options.check(definition)
     if is_stream(x) and is_endless(x):
         errors.refuse_endless()

@@ -100,6 +100,12 @@ def test_titles_name_units():
     assert dataclasses.asdict(look(dense(3), CLASSES, ks.Definition(output="dog")).definition)["output"] == "dog"
 
 
+def test_an_explanation_names_them_too():
+    explanation = ks.explain(dense(3), X[:2], background=X, output_names=CLASSES)
+    assert list(explanation.units) == CLASSES
+    np.testing.assert_array_equal(explanation.of_unit("dog").features, explanation.of_unit(1).features)
+
+
 def test_the_callback_names_them_too():
     model = dense(3)
     model.compile("sgd", "mse")
