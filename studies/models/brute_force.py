@@ -193,7 +193,9 @@ def shares(found: Sequence[Variable], *, scaled: bool, power: int = 1) -> Shares
     """
     sizes, by_lag = [], []
     for each in found:
-        sizes.append(_sizes(each, scaled=scaled, same_step=each.derivatives.shape[1] > 1))
+        # An input that has not the steps of the output counts by the newest output.
+        same_step = 1 < each.derivatives.shape[1] == each.entries.shape[1]
+        sizes.append(_sizes(each, scaled=scaled, same_step=same_step))
         if each.has_steps:
             by_lag.append(np.nan_to_num(_rms(each, scaled=scaled)).sum(axis=1))
     features = np.concatenate(sizes) ** power

@@ -327,7 +327,7 @@ CASES = [
         letter_by_letter,
         together(source=normal(5, 4), target=normal(4, 4)),
         labels(4, 4),
-        SEVERAL,
+        MANY,
     ),
     Case(
         "Translation",
