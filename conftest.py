@@ -1,5 +1,6 @@
 """Fixtures and paths that all tests share, those in docstrings, too."""
 
+import collections
 import gc
 import os
 import pathlib
@@ -18,12 +19,26 @@ import pytest
 gc.freeze()  # what was imported stays, so that nobody looks through it for garbage
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of long tables some rows run with `make test`, the others with `make slow`: see the marker ``sample``."""
+    counts = collections.Counter()
+    for item in items:
+        sampled = item.get_closest_marker("sample")
+        if sampled is not None:
+            if counts[item.function] % sampled.args[0]:
+                item.add_marker("slow")
+            counts[item.function] += 1
+
+
 @pytest.fixture(autouse=True)
 def _same_start():
-    """Every test starts from the same seeds and leaves no Keras state behind."""
+    """Every test starts from the same seeds and leaves neither Keras state nor figures behind."""
     keras.utils.set_random_seed(7)
     yield
     keras.utils.clear_session(free_memory=False)  # collecting garbage takes up to seconds
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(autouse=True)

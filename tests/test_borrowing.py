@@ -262,6 +262,7 @@ def equal_model(name, model):
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.sample(3)
 def test_every_layer_that_was_never_called_is_what_it_was(name):
     model, rows = MODELS[name]()
     for use in (shares, explained):
@@ -270,6 +271,7 @@ def test_every_layer_that_was_never_called_is_what_it_was(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.sample(3)
 def test_every_layer_that_was_called_is_what_it_was(name):
     model, rows = MODELS[name]()
     other = equal_model(name, model)
@@ -349,6 +351,7 @@ SHARED = ["softmax", "masked codes", "many to many", "probes", "remembering"]
 
 @pytest.mark.usefixtures("_switching_often")
 @pytest.mark.parametrize("name", SHARED)
+@pytest.mark.sample(3)
 def test_six_threads_use_one_model(name):
     model, rows = MODELS[name]()
     model(tf.constant(rows()))
@@ -437,6 +440,7 @@ USES = {
 
 
 @pytest.mark.parametrize("name", MEETINGS)
+@pytest.mark.sample(3)
 def test_another_thread_uses_the_model_in_the_middle_of_a_look(name):
     """While Python runs through the model for a look, a thread uses it, and finds nothing of ours in it."""
     build, rows, nth = MEETINGS[name]
@@ -505,6 +509,7 @@ RAISING = [
 
 
 @pytest.mark.parametrize(("at", "error", "nth", "use"), RAISING, ids=lambda each: getattr(each, "__name__", None))
+@pytest.mark.sample(3)
 def test_a_layer_that_raises(at, error, nth, use):
     model, act = of_steps(at)
     x = sequences()
@@ -554,6 +559,7 @@ def _interrupted(job, delay):
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("name", ["masked codes", "softmax layer"])
+@pytest.mark.sample(2)
 def test_interrupted_at_any_moment(name):
     """Twenty times, somewhere between the beginning and the end."""
     chance, x, weights, hits = random.Random(0), MODELS[name]()[1](), None, 0

@@ -117,6 +117,7 @@ def test_other_features_in_a_resumed_fit_start_anew():
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c))],
                          ids=["copy", "deepcopy", "pickle"])  # fmt: skip
 @pytest.mark.parametrize("used", [False, True], ids=["fresh", "used"])
+@pytest.mark.sample(2)
 def test_copies(copied, used, tmp_path):
     watch = ks.SensitivityCallback(zoo.rows(), log_dir=tmp_path if used else None)
     if used:
@@ -204,6 +205,7 @@ class Breaks:
     [OSError(28, "No space left on device"), MemoryError("The device has not enough memory")],
     ids=["disk full", "out of memory"],
 )
+@pytest.mark.sample(2)
 def test_an_error_in_a_look_warns_once_and_the_fit_goes_on(tmp_path, error):
     class Sabotage(keras.callbacks.Callback):
         def on_train_begin(self, logs=None):
@@ -379,6 +381,7 @@ def test_irrelevant_features_die_and_a_data_shift_revives_one(rng, capsys):
 
 
 @pytest.mark.parametrize("crash_at", [2, 6])
+@pytest.mark.sample(2)
 def test_a_fit_that_is_taken_up_again_has_no_event_twice(rng, tmp_path, crash_at):
     x = rows_of(rng, "abcd")
     y = 3 * x["a"] + x["b"]

@@ -954,6 +954,7 @@ def function_behind_a_wrapper_of_a_package():
 
 
 @pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.sample(3)
 def test_a_change_is_seen(name, tmp_path):
     row = made(CHANGES[name], tmp_path)
     before = row.truth(row.model, row.x, tmp_path)
@@ -993,6 +994,7 @@ def test_a_model_built_anew_is_a_new_model(tmp_path):
     "float attribute", "list attribute changed in place", "array changed in place", "a closures cell",
     "a global that a custom layer reads", "another activation", "adapted once and again", "a vocabulary of words",
 ])  # fmt: skip
+@pytest.mark.sample(3)
 def test_a_change_during_a_fit_is_seen(name, tmp_path):
     row = made(CHANGES[name], tmp_path)
     before = row.truth(row.model, row.x, tmp_path)

@@ -79,6 +79,7 @@ def test_a_cnn_has_a_share_for_each_pixel_and_channel():
 @pytest.mark.parametrize("masked", [False, True], ids=["full", "masked"])
 @pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.sample(3)
 def test_shares_and_lags_of_sequences(kind, many, masked):
     def builder():
         return sequences.recurrent(kind, units=2, many=many, masked=masked)

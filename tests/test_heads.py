@@ -112,6 +112,7 @@ def units_of(heads):
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.sample(3)
 def test_heads_of_every_structure(name):
     model, flat, heads = functional(name)
     assert [tensor.shape[-1] for tensor in flat(X)] == [*heads.values()]
@@ -122,6 +123,7 @@ def test_heads_of_every_structure(name):
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.sample(3)
 def test_one_head_of_every_structure(name):
     model, flat, heads = functional(name)
     for index, (head, width) in enumerate(heads.items()):
@@ -200,6 +202,7 @@ NO_HEADS = {
 
 
 @pytest.mark.parametrize("name", NO_HEADS)
+@pytest.mark.sample(2)
 def test_an_output_that_is_no_head_is_left_out_with_one_warning(name):
     extra = NO_HEADS[name]
     model = subclassed(lambda m, x: {"a": m.one(x), "odd_one": extra(m, x), "c": m.two(x)})
@@ -324,6 +327,7 @@ SCALARS = {
 
 @pytest.mark.filterwarnings("error:::")
 @pytest.mark.parametrize("name", SCALARS)
+@pytest.mark.sample(3)
 def test_weights_without_an_axis(name):
     model = SCALARS[name]()
     assert any(weight.shape == () for weight in model.trainable_variables)
@@ -386,6 +390,7 @@ MIXED = {
 
 
 @pytest.mark.parametrize("name", APART)
+@pytest.mark.sample(3)
 def test_rows_that_are_kept_apart_are_not_warned_of(name):
     build, x = APART[name]
     model = build()

@@ -98,6 +98,7 @@ MERGED = {
 
 
 @pytest.mark.parametrize("name", MERGED)
+@pytest.mark.sample(3)
 def test_parts_merge_to_the_whole(name):
     build, rows, options = MERGED[name]
     model, x = build(), rows()

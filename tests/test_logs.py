@@ -42,6 +42,7 @@ class Strict(keras.callbacks.Callback):
     ],
     ids=str,
 )
+@pytest.mark.sample(2)
 def test_every_key_at_every_epoch_and_never_nan(options):
     initial_epoch = 1 if "every_n_epochs" in options else 0  # resumed with a new callback, where no look is due
     watch, strict = ks.SensitivityCallback(zoo.rows(), **options), Strict()
@@ -130,6 +131,7 @@ def test_a_csv_has_the_columns(tmp_path):
     ],
     ids=str,
 )
+@pytest.mark.sample(2)
 def test_callbacks_that_read_too_early_are_told_so_once(options, key, tmp_path):
     early = [
         keras.callbacks.EarlyStopping(key, mode="min"),

@@ -86,6 +86,7 @@ SLOWER = {"codes", "lags", "many-to-many, one pass", "words"}
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOWER else ()) for name in CASES]
 )
+@pytest.mark.sample(2)
 def test_the_estimate_is_the_sum_over_the_units(name, monkeypatch):
     layers, x, options = CASES[name]
     keras.utils.set_random_seed(0)

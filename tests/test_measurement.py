@@ -75,6 +75,7 @@ def test_groups_are_roots_of_sums_of_squares():
 
 @pytest.mark.parametrize("name", zoo.ZOO)
 @pytest.mark.parametrize("definition", [ks.Definition(scale="std"), ks.PAPER], ids=["std", "paper"])
+@pytest.mark.sample(2)
 def test_equals_brute_force_in_float64(name, definition):
     model, x = zoo.build(name), zoo.rows()
     g = oracle.jacobian(zoo.build(name, policy="float64", like=model), x)
@@ -148,6 +149,7 @@ def ends(kind):
 
 
 @pytest.mark.parametrize("kind", ["dense softmax", "dense sigmoid", "activation layer", "softmax layer", "nested"])
+@pytest.mark.sample(3)
 def test_logits_are_what_goes_into_the_last_activation(kind):
     model, x = ends(kind), zoo.rows()
     found = ks.measure(model, x, definition=ks.Definition(scale="std", logits=True))
@@ -351,6 +353,7 @@ def test_what_xla_cannot_compile_falls_back_with_one_warning():
 
 
 @pytest.mark.parametrize("groups", [None, {"pair": ["x0", "x3"]}], ids=["single", "grouped"])
+@pytest.mark.sample(2)
 def test_standard_error_is_the_spread_over_samples(groups):
     # 400 samples of 500 rows: the spread of their importances is what the standard error of one of them estimates.
     model, definition = zoo.build("softmax classifier"), ks.Definition(scale=np.ones(5))

@@ -531,6 +531,7 @@ def words(ax):
 
 @pytest.mark.parametrize("picture", PICTURES)
 @pytest.mark.parametrize("names", NAMES.values(), ids=NAMES)
+@pytest.mark.sample(3)
 def test_names_are_drawn_as_they_are(drawing, names, picture):
     axes = []
     assert plots.pixels(lambda ax: axes.append(drawing(*names)[picture](ax=ax)), 3, 2).std() > 5

@@ -21,6 +21,7 @@ STD = ks.Definition(scale="std")
 
 
 @pytest.mark.parametrize("name", zoo.ZOO)
+@pytest.mark.sample(3)
 def test_of_every_model_of_the_zoo(name):
     model, x = zoo.build(name), zoo.rows(50)
     units = ks.measure(model, x, jit_compile=False, definition=STD).by_output.index
@@ -28,6 +29,7 @@ def test_of_every_model_of_the_zoo(name):
 
 
 @pytest.mark.parametrize("name", ["stepwise", "attention", "many to many, masked"])
+@pytest.mark.sample(3)
 def test_of_sequences_they_are_those_of_the_newest_step(name):
     builders = {
         "stepwise": sequences.stepwise,
@@ -70,6 +72,7 @@ LOGITS = {
 
 
 @pytest.mark.parametrize("name", LOGITS)
+@pytest.mark.sample(3)
 def test_logits_are_what_goes_into_the_final_activation(name):
     model, without = LOGITS[name](True), LOGITS[name](None)
     without.set_weights(model.get_weights())
@@ -173,6 +176,7 @@ def of_integers(row, way):
 
 
 @pytest.mark.parametrize(("name", "way"), turns(INTEGERS))
+@pytest.mark.sample(3)
 def test_integers_stay_integers(name, way):
     row = INTEGERS[name]
     model, _ = of_integers(row, way)
@@ -181,6 +185,7 @@ def test_integers_stay_integers(name, way):
 
 
 @pytest.mark.parametrize(("name", "way"), turns([name for name, row in INTEGERS.items() if row.floats is not None]))
+@pytest.mark.sample(3)
 def test_integers_are_as_important_as_the_floats_that_they_become(name, way):
     """A scale of "std" times a derivative is the same, whatever unit a number is measured in."""
     row = INTEGERS[name]

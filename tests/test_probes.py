@@ -225,6 +225,7 @@ def test_probes_of_a_table_equal_brute_force(rng, jit_compile):
 
 @pytest.mark.parametrize("return_sequences", [False, True], ids=["many-to-one", "many-to-many"])
 @pytest.mark.parametrize("padded", [False, True], ids=["full", "padded"])
+@pytest.mark.sample(2)
 def test_probes_of_a_sequence_equal_brute_force(rng, return_sequences, padded):
     model = probed_sequence(return_sequences=return_sequences)()
     x = rng.normal(size=(60, 7, 3)).astype("float32")

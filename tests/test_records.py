@@ -112,6 +112,7 @@ def test_lags_are_written_too(rng, tmp_path):
 
 @pytest.mark.parametrize("update_freq", ["epoch", 1000])
 @pytest.mark.parametrize("ours_first", [True, False])
+@pytest.mark.sample(2)
 def test_beside_keras_own_callback_in_the_same_folder(tmp_path, ours_first, update_freq):
     x = zoo.rows()
     fit([keras.callbacks.TensorBoard(str(tmp_path / "alone"), update_freq=update_freq)], x)

@@ -203,6 +203,7 @@ def assert_predicts_alike(model, rebuilt, x, quiet, *, compiled=False):
 
 
 @pytest.mark.parametrize("build", CASES.values(), ids=CASES)
+@pytest.mark.sample(2)
 def test_predicts_as_with_every_probe_at_its_mean(build, rng, quiet):
     model = with_random_weights(build(), rng)
     x, before = rows(model, rng), state(model)
@@ -361,6 +362,7 @@ KNOWING = {
 
 
 @pytest.mark.parametrize("build", KNOWING.values(), ids=KNOWING)
+@pytest.mark.sample(3)
 def test_layers_come_along_with_all_that_they_know(build, rng, quiet):
     model = build()
     x, before = rows(model, rng), state(model)

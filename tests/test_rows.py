@@ -65,6 +65,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.sample(2)
 def test_streams_have_the_numbers_of_the_array(name):
     model = zoo.build("relu, 3 units")
     whole = ks.measure(model, X, definition=STD)
@@ -516,6 +517,7 @@ def test_a_table_and_another_clock_beside_a_sequence_to_a_sequence():
 
 
 @pytest.mark.parametrize("many", [False, True], ids=["many-to-one", "many-to-many"])
+@pytest.mark.sample(2)
 def test_masked_tokens_have_the_numbers_of_masked_embeddings(many):
     """Behind ``mask_zero`` as behind `Masking`: the same network, fed with what the tokens are looked up as."""
     lookup, rnn, out = layers.Embedding(6, 3, mask_zero=True), layers.GRU(4, return_sequences=many), layers.Dense(1)

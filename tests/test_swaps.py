@@ -102,6 +102,7 @@ REPEATED = [("swap", False), ("swap", True), ("auto", False), ("derivative", Fal
 
 
 @pytest.mark.parametrize(("change", "with_background"), REPEATED)
+@pytest.mark.sample(2)
 def test_standard_errors_are_those_of_repetition(change, with_background, rng):
     keras.utils.set_random_seed(2)
     model = keras.Sequential([keras.Input((4,)), layers.Dense(8, "tanh"), layers.Dense(2)])

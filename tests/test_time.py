@@ -49,6 +49,7 @@ def same_step_path(model, x):
 
 
 @pytest.mark.parametrize("name", sequences.RECURRENT)
+@pytest.mark.sample(4)
 def test_recurrent_stacks_equal_central_differences(name):
     options = sequences.RECURRENT[name]
     model = sequences.build(lambda: sequences.recurrent(**options))
@@ -61,6 +62,7 @@ def test_recurrent_stacks_equal_central_differences(name):
 
 
 @pytest.mark.parametrize("name", ["LSTM 2 layers 3 units many-to-many masked", "GRU 2 layers 3 units many-to-one full"])
+@pytest.mark.sample(2)
 def test_xla_changes_nothing(name):
     options = sequences.RECURRENT[name]
     x, _ = sequences.rows(padding="post" if options["masked"] else None)
@@ -97,6 +99,7 @@ def test_a_lag_that_no_row_has_has_no_part(scale):
 
 
 @pytest.mark.parametrize("padding", [None, "post"])
+@pytest.mark.sample(2)
 def test_batch_size_order_and_padding_rows_change_nothing(padding):
     x, _ = sequences.rows(23, padding=padding)
     model = sequences.build(lambda: sequences.recurrent("LSTM", units=2, many=True, masked=padding is not None))
@@ -119,6 +122,7 @@ def test_the_papers_newest_step():
 
 
 @pytest.mark.parametrize("name", sequences.MIXING)
+@pytest.mark.sample(3)
 def test_models_that_mix_steps_take_the_exact_path(name):
     x, _ = sequences.rows()
     model = sequences.build(sequences.MIXING[name])
@@ -217,6 +221,7 @@ FORECASTS = {
 
 
 @pytest.mark.parametrize(("name", "horizon"), [("flat", 3), *((name, 4) for name in FORECASTS), ("flat", 5)])
+@pytest.mark.sample(2)
 def test_a_forecast_as_long_as_the_window_is_measured_like_any_other(name, horizon):
     x, _ = sequences.rows()
     width = 1 + (horizon == 4)
@@ -331,6 +336,7 @@ def test_lags_that_no_row_reaches_are_left_out_of_means():
 
 
 @pytest.mark.parametrize("padding", [None, "post"])
+@pytest.mark.sample(2)
 def test_standard_errors_are_the_spread_over_samples(padding):
     model = sequences.build(lambda: sequences.recurrent("GRU", units=2, masked=padding is not None))
     definition = ks.Definition(scale=np.ones(3))

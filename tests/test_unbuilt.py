@@ -74,6 +74,7 @@ def trained(build, x, epochs=2, **options):
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.sample(3)
 def test_a_model_without_weights_is_trained_as_if_nobody_looked(name):
     build, x = MODELS[name]
     alone, _, model = trained(build, x, watched=False)
