@@ -954,7 +954,7 @@ def function_behind_a_wrapper_of_a_package():
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 def test_a_change_is_seen(name, tmp_path):
     row = made(CHANGES[name], tmp_path)
     before = row.truth(row.model, row.x, tmp_path)

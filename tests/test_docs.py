@@ -32,6 +32,7 @@ class WithoutFences(doctest.DocTestParser):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in SLOW], ids=lambda page: page.name)
+@pytest.mark.sample(2)
 def test_doctests_of_pages(page):
     options = {"module_relative": False, "optionflags": doctest.NORMALIZE_WHITESPACE, "parser": WithoutFences()}
     assert doctest.testfile(str(page), **options).failed == 0

@@ -98,7 +98,7 @@ MERGED = {
 
 
 @pytest.mark.parametrize("name", MERGED)
-@pytest.mark.sample(3)
+@pytest.mark.sample(5)
 def test_parts_merge_to_the_whole(name):
     build, rows, options = MERGED[name]
     model, x = build(), rows()

@@ -69,6 +69,7 @@ def test_every_key_at_every_epoch_and_never_nan(options):
 
 
 @pytest.mark.parametrize("fails_at", [0, 2])
+@pytest.mark.sample(2)
 def test_a_failure_leaves_the_logs_whole(fails_at, monkeypatch):
     watch, strict = ks.SensitivityCallback(zoo.rows(), log_importances=True), Strict()
 

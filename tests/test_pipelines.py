@@ -94,7 +94,7 @@ def epochs(build, folder, reading=None, copied=own_copy):
 
 
 @pytest.mark.parametrize("name", [*SHARING, *OWN])
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 def test_reading_the_copy_is_not_noticed(name, tmp_path):
     build = (SHARING | OWN)[name]
     alone = epochs(build, tmp_path / "alone")

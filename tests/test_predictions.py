@@ -176,7 +176,7 @@ def of_integers(row, way):
 
 
 @pytest.mark.parametrize(("name", "way"), turns(INTEGERS))
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 def test_integers_stay_integers(name, way):
     row = INTEGERS[name]
     model, _ = of_integers(row, way)

@@ -141,6 +141,7 @@ def test_nothing_is_written_without_a_log_dir(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_explanations_are_written_in_groups_of_ten(tmp_path):
     x = pd.DataFrame(zoo.rows(60), columns=["a|b", "b", "c", "d", "e"])
     explanation = ks.explain(zoo.build("linear"), x, log_dir=tmp_path)

@@ -417,6 +417,7 @@ def test_predictions_are_equal_where_the_noise_has_no_weight(rng):
 
 
 @pytest.mark.parametrize("build", [plain, sequence(lambda: L.GRU(4, return_sequences=True))], ids=["table", "steps"])
+@pytest.mark.sample(2)
 def test_the_importances_of_the_features_stay(build, rng):
     """Where the noise has no weight, it makes no difference to the features that probes are measured beside them."""
     model = with_random_weights(build(), rng)

@@ -472,6 +472,7 @@ def test_sparse_codes_take_the_plain_graph(capsys):
     assert "plain graph: XLA takes no sparse tensors" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_sequence_of_tokens_to_a_sequence_in_one_pass():
     """Both ways to the same-step derivatives agree behind an embedding with a mask."""
     model = keras.Sequential(

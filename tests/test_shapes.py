@@ -25,7 +25,7 @@ def _arrays(x):
 
 
 @pytest.mark.parametrize("name", shapes.SHAPES)
-@pytest.mark.sample(3)
+@pytest.mark.sample(6)
 def test_every_shape_of_model_goes_in(name, tmp_path):
     case = shapes.SHAPES[name]()
     squares = shapes.squares(case)

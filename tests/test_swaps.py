@@ -382,6 +382,7 @@ def test_a_stateful_network_takes_its_own_number_of_rows(rng):
 
 
 @pytest.mark.parametrize("change", ["auto", "swap"])
+@pytest.mark.sample(2)
 def test_in_a_fit_real_changes_are_watched(change, rng, tmp_path):
     x = table(rng, 500)
     y = 3 * x["yes"] + x["normal"]

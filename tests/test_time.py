@@ -49,7 +49,7 @@ def same_step_path(model, x):
 
 
 @pytest.mark.parametrize("name", sequences.RECURRENT)
-@pytest.mark.sample(4)
+@pytest.mark.sample(7)
 def test_recurrent_stacks_equal_central_differences(name):
     options = sequences.RECURRENT[name]
     model = sequences.build(lambda: sequences.recurrent(**options))
@@ -63,6 +63,7 @@ def test_recurrent_stacks_equal_central_differences(name):
 
 @pytest.mark.parametrize("name", ["LSTM 2 layers 3 units many-to-many masked", "GRU 2 layers 3 units many-to-one full"])
 @pytest.mark.sample(2)
+@pytest.mark.slow
 def test_xla_changes_nothing(name):
     options = sequences.RECURRENT[name]
     x, _ = sequences.rows(padding="post" if options["masked"] else None)
@@ -73,6 +74,7 @@ def test_xla_changes_nothing(name):
 
 
 @pytest.mark.parametrize("many", [False, True])
+@pytest.mark.sample(2)
 def test_pre_and_post_padding_agree(many):
     """Moving the padding from one end to the other leaves every lag, and so every number, where it is."""
     after, mask = sequences.rows(padding="post")
@@ -122,7 +124,7 @@ def test_the_papers_newest_step():
 
 
 @pytest.mark.parametrize("name", sequences.MIXING)
-@pytest.mark.sample(3)
+@pytest.mark.sample(4)
 def test_models_that_mix_steps_take_the_exact_path(name):
     x, _ = sequences.rows()
     model = sequences.build(sequences.MIXING[name])
@@ -132,6 +134,7 @@ def test_models_that_mix_steps_take_the_exact_path(name):
     compare(measure(model, x), expected)
 
 
+@pytest.mark.slow
 def test_steps_that_stay_apart_take_one_pass():
     x, _ = sequences.rows()
     model = sequences.build(sequences.stepwise)
@@ -221,7 +224,7 @@ FORECASTS = {
 
 
 @pytest.mark.parametrize(("name", "horizon"), [("flat", 3), *((name, 4) for name in FORECASTS), ("flat", 5)])
-@pytest.mark.sample(2)
+@pytest.mark.sample(3)
 def test_a_forecast_as_long_as_the_window_is_measured_like_any_other(name, horizon):
     x, _ = sequences.rows()
     width = 1 + (horizon == 4)
@@ -544,6 +547,7 @@ def test_refuses_other_shapes(x, happened, expected):
     assert expected in str(raised.value).splitlines()[1]
 
 
+@pytest.mark.slow
 def test_heads_without_steps_in_a_many_to_many_model():
     inputs = keras.Input((4, 3))
     hidden = keras.layers.GRU(3, return_sequences=True)(inputs)
