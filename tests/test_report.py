@@ -273,6 +273,12 @@ def test_what_is_to_be_minded_here_is_told(case, quiet):
     assert any(words_ in sentence for sentence in caveats.of_importance(look()))
 
 
+def test_how_far_sizes_may_be_off_is_percent_of_them():
+    """Of a linear model all rows are alike: 4 signs of 200 rows leave 100 / sqrt(2 * 4 * 200) = 2.5 %."""
+    (told,) = (sentence for sentence in caveats.of_importance(many_outputs()) if "random signs" in sentence)
+    assert float(re.search(r"up to ([\d.]+) %\.", told)[1]) == pytest.approx(2.5, abs=0.2)
+
+
 def test_pixels_are_a_picture_not_a_ranking():
     importance = image_look()
     page = importance.to_html()

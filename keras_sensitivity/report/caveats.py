@@ -89,10 +89,9 @@ def _of_rows(importance: Importance) -> list[str]:
         )
     error = importance.estimation_error
     if error is not None:
-        off = (error / importance.table["rms"]).max()
         found.append(
             f"The sum over the {len(importance.units):,} outputs is estimated by random signs; by that alone, sizes "
-            f"may be off by up to {off:.1%}."
+            f"may be off by up to {error.max():.1f} %."
         )
     if importance.num_samples < FULL_ROWS:
         found.append(f"Only {importance.num_samples:,} rows were measured: the numbers are coarse.")
