@@ -457,8 +457,8 @@ class SensitivityCallback(keras.callbacks.Callback):
             trajectory = self._trajectory.after(epoch, look)
             if self._live.writer is not None:
                 self._live.writer.write(look, epoch, trajectory.scalars)
-            events = trajectory.new_events(self._trajectory)
             self._trajectory = trajectory
+            events = trajectory.events_at(epoch)
             if events:
                 self._say(1, f"{self._title}, epoch {epoch}: {summary(events)}")
             self._say(2, f"{self._title}, epoch {epoch}: most important: {in_words(look.features, most=5)}")

@@ -703,7 +703,8 @@ class Importance:
 
         How sensitive the network is there was not seen; 0 without a background, and of features that were swapped.
         """
-        return pd.Series(100 * self._sizes.unseen, index=self._names, name="unseen")
+        unseen = self._sizes.unseen
+        return pd.Series(0.0 if unseen is None else 100 * unseen, index=self._names, name="unseen")
 
     @property
     def num_columns(self) -> Array:

@@ -287,9 +287,9 @@ class Measurement:
         self._warn_of_network()
         if importance.num_noise_values < DIFFERENT_SHARE * importance.num_samples:
             self._warn_once(errors.warn_alike_to_probes, importance.num_noise_values, importance.num_samples)
-        unseen = importance.unseen[importance.unseen > MOST_UNSEEN]
-        if len(unseen):
-            self._warn_once(errors.warn_unseen_values, dict(unseen))
+        unseen = importance.unseen
+        if (unseen > MOST_UNSEEN).any():
+            self._warn_once(errors.warn_unseen_values, dict(unseen[unseen > MOST_UNSEEN]))
         if not self._warned & {"warn_saturated", "warn_dead_units"}:
             self._warn_of_flat_rows(importance, heads)
 

@@ -25,8 +25,8 @@ TAIL, WIDEST_TAIL = 0.02, 0.05
 # What `Importance` asks for; `Sizes.condensed` keeps these and nothing else.
 NUMBERS = (
     "num_samples", "flat_part", "num_noise_values", "is_constant", "outputs", "by_feature", "by_output", "by_lag",
-    "of_lags", "by_entry", "used", "of_probes", "real_changes", "tails", "most_common", "mean_and_std",
-    "standard_errors", "estimation_errors", "variance",
+    "of_lags", "by_entry", "used", "of_probes", "real_changes", "tails", "most_common", "unseen",
+    "mean_and_std", "standard_errors", "estimation_errors", "variance",
 )  # fmt: skip
 
 # Standard errors by which the means of a feature in two sets of rows differ, if these are no random parts of one.
@@ -313,12 +313,15 @@ class Sizes:
             return np.full(len(self._features.names), np.nan)
         return self._of_columns(spread.weight.max(axis=0) / spread.weight.sum(axis=0))
 
-    @property
-    def unseen(self) -> Array:
-        """The part of a background whose values lie in bins without a measured row, shape (num_features,)."""
+    @functools.cached_property
+    def unseen(self) -> Array | None:
+        """The part of a background whose values lie in bins without a measured row, shape (num_features,).
+
+        None where there is no background, or no bins.
+        """
         spread = self._spread
         if spread is None or "background" not in self._look:
-            return np.zeros(len(self._features.names))
+            return None
         is_unseen = (self._look["path"].weight[..., : spread.weight.shape[-1]] == 0).all(axis=0)
         parts = shares.quotient((spread.weight * is_unseen).sum(axis=0), spread.weight.sum(axis=0))
         return np.where(np.isin(np.arange(len(self._features.names)), self._swapped), 0.0, self._of_columns(parts))

@@ -44,7 +44,9 @@ class Trajectory:
     record: DeathRecord = dataclasses.field(default_factory=DeathRecord)
 
     def after(self, epoch: int, look: Importance) -> Trajectory:
-        """The trajectory with one more look; of the earlier ones only the numbers are kept."""
+        """The trajectory with one more look; looks from its epoch on are taken again, and earlier ones condensed."""
+        if any(each >= epoch for each in self.looks):
+            return self.before(epoch, list(look.features.index), self.monitor).after(epoch, look)
         record = self.record if self.monitor is None else self.monitor.update(self.record, epoch, look)
         looks = {**self.looks, epoch: look}
         if self.newest is not None:
@@ -63,9 +65,9 @@ class Trajectory:
         """The trajectory with more known of its newest look."""
         return dataclasses.replace(self, looks={**self.looks, max(self.looks): look})
 
-    def new_events(self, before: Trajectory) -> tuple[Event, ...]:
-        """The events that an earlier trajectory had not."""
-        return self.record.events[len(before.record.events) :]
+    def events_at(self, epoch: int) -> tuple[Event, ...]:
+        """Who died or revived at the look of an epoch."""
+        return tuple(event for event in self.record.events if event.epoch == epoch)
 
     @property
     def history(self) -> list[Importance]:

@@ -10,7 +10,7 @@ import pytest
 import keras_sensitivity as ks
 
 TABLES = ("features", "table", "outputs", "usage", "lags", "by_lag", "probes", "variance", "agreement",
-          "estimation_error")  # fmt: skip
+          "estimation_error", "unseen")  # fmt: skip
 NUMBERS = ("num_samples", "flat_part", "num_noise_values", "noise_level", "noise_band", "mode", "definition")
 
 

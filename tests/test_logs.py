@@ -252,6 +252,22 @@ def test_a_loop_by_hand_gets_its_looks(tells, capsys):
     assert [f"epoch {epoch}" in capsys.readouterr().out for epoch in range(1)] == [True]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "kept"), [([0, 0, 0], [0]), ([0, 1, 2, 1], [0, 1]), ([3, 2], [2])], ids=["the same", "earlier", "first"]
+)
+def test_an_epoch_that_is_told_of_again_replaces_the_looks_from_there_on(epochs, kept):
+    model = zoo.build("tanh regression")
+    watch = ks.SensitivityCallback(zoo.rows())
+    watch.set_model(model)
+    for epoch in epochs:
+        model.set_weights([weights + 0.1 for weights in model.get_weights()])
+        watch.on_epoch_end(epoch)
+    assert watch.trajectory.index.tolist() == kept
+    now = ks.measure(model, zoo.rows()).features
+    pd.testing.assert_series_equal(watch.importance.features, now, rtol=1e-6)
+    pd.testing.assert_series_equal(watch.trajectory.loc[epochs[-1]], now, rtol=1e-6, check_names=False)
+
+
 def test_a_loop_by_hand_without_a_model_is_told_what_to_call():
     watch = ks.SensitivityCallback(zoo.rows())
     with pytest.warns(UserWarning, match=r"watch.set_model\(model\)"):
