@@ -73,15 +73,17 @@ class Moments:
         values = np.asarray(values, dtype=np.float64)
         weights = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
         known = ~np.isnan(values)
-        if not known.all():
-            values, every = np.where(known, values, 0.0), known * weights.reshape(-1, *[1] * (values.ndim - 1))
-            sums = (every.sum(axis=0), (every * values).sum(axis=0), (every * values**2).sum(axis=0))
-            return self.merge(Moments.from_sums(sums[0], np.zeros(self.mean.shape), *sums[1:]))
-        shift = values[0] if len(values) else np.zeros(self.mean.shape)
-        centred = values - shift
-        total = np.tensordot(weights, centred, axes=1)
-        squares = np.tensordot(weights, centred**2, axes=1)
-        return self.merge(Moments.from_sums(np.asarray(weights.sum()), shift, total, squares))
+        if known.all():
+            shift = values[0] if len(values) else np.zeros(self.mean.shape)
+            centred = values - shift
+            sums = [np.tensordot(weights, each, axes=1) for each in (centred, centred**2)]
+            return self.merge(Moments.from_sums(np.asarray(weights.sum()), shift, *sums))
+        first = np.take_along_axis(values, known.argmax(axis=0)[None], axis=0)[0]
+        shift = np.where(known.any(axis=0), first, 0.0)
+        centred = np.where(known, values - shift, 0.0)
+        present = known * weights.reshape(-1, *[1] * (values.ndim - 1))
+        sums = [(present * each).sum(axis=0) for each in (centred, centred**2)]
+        return self.merge(Moments.from_sums(present.sum(axis=0), shift, *sums))
 
     def merge(self, other: Moments) -> Moments:
         """The moments of the rows of both."""

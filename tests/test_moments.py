@@ -94,3 +94,12 @@ def test_splitting_keeps_the_moments_of_each_part(rng):
         np.testing.assert_allclose(first.variance, values[..., :3].var(0), rtol=1e-12)
         np.testing.assert_allclose(last.mean_square, (values[..., 3:] ** 2).mean(0), rtol=1e-12)
     assert whole.split(0) == (whole, None)
+
+
+def test_values_far_from_0_keep_their_digits_beside_missing_ones():
+    values = np.array([[np.nan, 1e8], [1e8, 1e8 + 1], [1e8 + 2, np.nan], [np.nan, np.nan]])
+    moments = Moments.empty((2,)).update(values, np.array([1.0, 1, 1, 5]))
+    np.testing.assert_array_equal(moments.weight, [2, 2])
+    np.testing.assert_array_equal(moments.mean, [1e8 + 1, 1e8 + 0.5])
+    np.testing.assert_array_equal(moments.variance, [1, 0.25])
+    assert Moments.empty((1,)).update(np.array([[np.nan]])).mean == 0
