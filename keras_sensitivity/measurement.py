@@ -284,7 +284,8 @@ class Measurement:
         traced = self._plan.traced
         if self._is_wide and any(len(part.shape) < 3 for part in traced.parts):  # images were never scaled otherwise
             self._warn_once(errors.warn_too_wide, traced.num_derivatives, MOST_DERIVATIVES)
-        self._warn_of_network()
+        for warning, *arguments in self._plan.remarks:
+            self._warn_once(warning, *arguments)
         if importance.num_noise_values < DIFFERENT_SHARE * importance.num_samples:
             self._warn_once(errors.warn_alike_to_probes, importance.num_noise_values, importance.num_samples)
         unseen = importance.unseen
@@ -316,18 +317,6 @@ class Measurement:
         seconds = seconds_of_batch * (self._plan.num_batches or 1)
         if seconds > LONG:
             self._warn_once(errors.warn_slow, seconds, self._plan.rows.num_rows, len(self._plan.traced.units))
-
-    def _warn_of_network(self) -> None:
-        """Warn of how the network was read."""
-        traced = self._plan.traced
-        if traced.left_out:
-            self._warn_once(errors.warn_left_out, traced.left_out)
-        if traced.masking:
-            self._warn_once(errors.warn_masking, traced.masking)
-        if traced.is_guess:
-            self._warn_once(errors.warn_guessed_steps, traced.num_lags)
-        if traced.mixes_rows:
-            self._warn_once(errors.warn_mixes_rows)
 
     def _warn_once(self, warning: Callable[..., None], *arguments: Any) -> None:
         if warning.__name__ not in self._warned:

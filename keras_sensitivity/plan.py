@@ -171,6 +171,18 @@ class Plan(Generic[R]):
         )
 
     @property
+    def remarks(self) -> list[tuple[Any, ...]]:
+        """What is to be warned of in how the network was read: the warnings, each with its arguments behind it."""
+        traced = self.traced
+        every = [
+            (traced.left_out, errors.warn_left_out, traced.left_out),
+            (traced.masking, errors.warn_masking, traced.masking),
+            (traced.is_guess, errors.warn_guessed_steps, traced.num_lags),
+            (traced.mixes_rows, errors.warn_mixes_rows),
+        ]
+        return [tuple(warning) for is_so, *warning in every if is_so]
+
+    @property
     def num_batches(self) -> int | None:
         """How many batches the rows make; None of a stream."""
         return None if self.rows.num_rows is None else math.ceil(self.rows.num_rows / self.batch_size)

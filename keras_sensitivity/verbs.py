@@ -273,14 +273,8 @@ def _collected(plan: Plan[Derivatives], progress: bool) -> Derivatives:
 
 def _warn_of_rows(network: Network, plan: Plan[Derivatives], explanation: Explanation) -> None:
     """Warn of what makes the shares mean something else than they seem to."""
-    if plan.traced.left_out:
-        errors.warn_left_out(plan.traced.left_out)
-    if plan.traced.is_guess:
-        errors.warn_guessed_steps(plan.traced.num_lags)
-    if plan.traced.masking:
-        errors.warn_masking(plan.traced.masking)
-    if plan.traced.mixes_rows:
-        errors.warn_mixes_rows()
+    for warning, *arguments in plan.remarks:
+        warning(*arguments)
     empty = np.flatnonzero(~explanation.features.any(axis=1).to_numpy())
     if len(empty) and not explanation.scale.any():
         errors.warn_constant()

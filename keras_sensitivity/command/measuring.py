@@ -22,6 +22,7 @@ from keras_sensitivity.importance import Importance
 from keras_sensitivity.networks.choice import network_of
 from keras_sensitivity.report import Context, caveats, provenance
 from keras_sensitivity.report.elements import joined
+from keras_sensitivity.report.lists import listed
 from keras_sensitivity.verbs import measure
 
 __all__ = ["Found", "Sample", "context_of", "measured", "rows_of", "together"]
@@ -127,5 +128,4 @@ def _shape(data: Data) -> dict[str, Any]:
 
 
 def _listed(names: Sequence[str]) -> str | None:
-    more = f" and {len(names) - MOST_COLUMNS:,} more" if len(names) > MOST_COLUMNS else ""
-    return ", ".join(names[:MOST_COLUMNS]) + more or None
+    return listed(names, MOST_COLUMNS) or None

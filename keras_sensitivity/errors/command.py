@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import NoReturn
 
-from keras_sensitivity.errors.wording import axes, fail, listed, similar
+from keras_sensitivity.errors.wording import axes, fail, listed, reason, similar
 
 
 def check_file(path: Path) -> None:
@@ -28,7 +28,7 @@ def refuse_model_file(path: PathLike[str], error: Exception) -> NoReturn:
         fail(
             f"{str(path)!r} cannot be loaded as a Keras model.",
             expected="a file written by model.save, and all classes of its layers",
-            received=f"{type(error).__name__}: {_first_line(error)}",
+            received=reason(error),
             fix="name the module that registers the model's own layers by --import MODULE, or save the model again",
         )
     except ValueError as worded:
@@ -42,15 +42,11 @@ def refuse_data_file(path: PathLike[str], error: Exception) -> NoReturn:
         fail(
             f"{str(path)!r} cannot be read.",
             expected="rows of a kind that the name of the file says",
-            received=f"{type(error).__name__}: {_first_line(error)}",
+            received=reason(error),
             fix=fix,
         )
     except ValueError as worded:
         raise worded from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), "")
 
 
 def refuse_data_kind(path: Path, kinds: Sequence[str]) -> NoReturn:

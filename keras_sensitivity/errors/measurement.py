@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from keras_sensitivity.errors.wording import fail, listed, warn
+from keras_sensitivity.errors.wording import fail, listed, some, warn
 
 
 def refuse_derivatives(has_missing: bool = False) -> NoReturn:
@@ -130,10 +130,9 @@ def warn_too_wide(received: int, most: int) -> None:
 
 def warn_differences(features: Sequence[tuple[object, float, float]], num_rows: int) -> None:
     """Warn of features, each with its importance and that of real changes, where these say different things."""
-    shown = ", ".join(f"{name!r} {share:.1f} % ({real:.1f} %)" for name, share, real in features[:6])
-    more = f" and {len(features) - 6} more" if len(features) > 6 else ""
+    shown = some(f"{name!r} {share:.1f} % ({real:.1f} %)" for name, share, real in features)
     warn(
-        f"Some importances are far from those of real changes (in brackets; of {num_rows:,} rows): {shown}{more}. "
+        f"Some importances are far from those of real changes (in brackets; of {num_rows:,} rows): {shown}. "
         "Small changes of a feature may tell little of large ones: see Importance.agreement, and `caution` in its "
         "table. Definition(change='swap') measures the large ones of all features."
     )
@@ -141,10 +140,9 @@ def warn_differences(features: Sequence[tuple[object, float, float]], num_rows: 
 
 def warn_unseen_values(features: Mapping[str, float]) -> None:
     """Warn of features, each with the percent of the background whose values no measured row has."""
-    shown = ", ".join(f"{name!r} ({part:.0f} %)" for name, part in list(features.items())[:6])
-    more = f" and {len(features) - 6} more" if len(features) > 6 else ""
+    shown = some(f"{name!r} ({part:.0f} %)" for name, part in features.items())
     warn(
-        f"Many rows of the background have values where no row was measured: of {shown}{more}. How sensitive the "
+        f"Many rows of the background have values where no row was measured: of {shown}. How sensitive the "
         "network is there was not seen, and is guessed from how it is elsewhere. Definition(change='swap') measures "
         "real changes to such values."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from keras_sensitivity.errors.wording import fail, listed, similar, warn
+from keras_sensitivity.errors.wording import fail, listed, reason, similar, warn
 
 
 def refuse_sliced_codes(names: Sequence[str]) -> NoReturn:
@@ -100,12 +100,11 @@ def refuse_unbuilt_layers(names: Sequence[str], error: Exception) -> NoReturn:
 
 def refuse_call(error: Exception, shapes: Sequence[Sequence[int | None]]) -> NoReturn:
     """Say that the model cannot be called on a batch of x, whose leaves have these shapes."""
-    reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     try:
         fail(
             "The model cannot be called on a batch of x.",
             expected="rows that the model accepts in model(x)",
-            received=f"batches of shape {', '.join(map(str, shapes))}; the model raised {reason}",
+            received=f"batches of shape {', '.join(map(str, shapes))}; the model raised {reason(error)}",
             fix="pass x as it goes into model.fit, with all of its columns",
         )
     except ValueError as worded:

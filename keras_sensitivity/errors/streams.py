@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from keras_sensitivity.errors.wording import fail, warn
+from keras_sensitivity.errors.wording import fail, reason, warn
 
 
 def refuse_one_shot(kind: str) -> NoReturn:
@@ -100,12 +100,11 @@ def refuse_empty_batch(index: int) -> NoReturn:
 
 def refuse_broken(index: int, error: Exception) -> NoReturn:
     """Say that a stream raised instead of yielding."""
-    reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     try:
         fail(
             f"x could not be read to its end: batch {index} (from 0) failed.",
             expected="batches until the data end",
-            received=reason,
+            received=reason(error),
             fix="iterate over x alone to find the cause; nothing was measured",
             error=RuntimeError,
         )
@@ -167,12 +166,11 @@ def warn_unseen_rows(kept: int, seen: int, seconds: float) -> None:
 
 def refuse_pickled(kind: str, error: Exception) -> NoReturn:
     """Say that the rows of a callback cannot be pickled."""
-    reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     try:
         fail(
             "SensitivityCallback cannot be pickled with its x.",
             expected="x as arrays or DataFrames, which can be; a data set, a generator and an open file cannot",
-            received=f"an object of type {kind} ({reason})",
+            received=f"an object of type {kind} ({reason(error)})",
             fix="set x to None in the callback first: its looks are kept; or pass some rows as arrays",
             error=TypeError,
         )

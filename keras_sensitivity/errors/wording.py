@@ -28,9 +28,27 @@ def listed(names: Iterable[object], most: int = 6) -> str:
     >>> listed(["a", "b", "c"], most=2)
     "'a', 'b' and 1 more"
     """
-    every = list(names)
-    shown = ", ".join(repr(name) for name in every[:most])
-    return shown + (f" and {len(every) - most} more" if len(every) > most else "")
+    return some(map(repr, names), most)
+
+
+def some(words: Iterable[str], most: int = 6) -> str:
+    """The first ``most`` of ``words``, and how many are left.
+
+    >>> some(["a", "b", "c"], most=2)
+    'a, b and 1 more'
+    """
+    every = list(words)
+    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def reason(error: Exception) -> str:
+    r"""What was raised, in one line.
+
+    >>> reason(ValueError("no such file\nor folder")), reason(KeyError())
+    ('ValueError: no such file', 'KeyError:')
+    """
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}".strip()
 
 
 def similar(name: object, names: Collection[object]) -> str:

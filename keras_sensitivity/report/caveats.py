@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+from keras_sensitivity.report.lists import listed, quoted
 
 if TYPE_CHECKING:
     from keras_sensitivity.importance import Importance
@@ -26,9 +27,6 @@ FULL_ROWS = 1024
 
 # Part of the rows without any derivative that is worth a word.
 FLAT_PART = 0.01
-
-# Names that are listed at the most.
-MOST_NAMES = 8
 
 ALWAYS = (
     "An importance says what this network uses near these rows, as a share. It does not say what causes what, nor how "
@@ -56,7 +54,7 @@ def _of_noise(importance: Importance) -> list[str]:
     below = list(usage.index[usage <= band[1]])
     if not below:
         return [f"All features lie above what pure noise would get in this network, {band[1]:.2g} %."]
-    return [f"Not told from pure noise, which gets up to {band[1]:.2g} % in this network: {_named(below)}."]
+    return [f"Not told from pure noise, which gets up to {band[1]:.2g} % in this network: {quoted(below)}."]
 
 
 def _of_agreement(importance: Importance) -> list[str]:
@@ -65,7 +63,7 @@ def _of_agreement(importance: Importance) -> list[str]:
         return []
     differing = list(agreement.index[agreement["differs"]])
     why = "small changes of these tell little of large ones. Both numbers stand below."
-    return [f"Real changes give another share than the one in the ranking to {_named(differing)}: {why}"]
+    return [f"Real changes give another share than the one in the ranking to {quoted(differing)}: {why}"]
 
 
 def _of_values(importance: Importance) -> list[str]:
@@ -77,7 +75,7 @@ def _of_values(importance: Importance) -> list[str]:
         ),
         "The same value in every measured row, so that nothing can be said of": list(names[importance.is_constant]),
     }
-    return [f"{words}: {_named(found)}." for words, found in sentences.items() if found]
+    return [f"{words}: {quoted(found)}." for words, found in sentences.items() if found]
 
 
 def _of_rows(importance: Importance) -> list[str]:
@@ -108,7 +106,7 @@ def _of_ranks(importance: Importance) -> list[str]:
     pairs = [_both(*table.index[place : place + 2]) for place in np.flatnonzero(close)]
     if not pairs:
         return []
-    return [f"Closer to each other than two standard errors, so that their order may be chance: {_listed(pairs)}."]
+    return [f"Closer to each other than two standard errors, so that their order may be chance: {listed(pairs)}."]
 
 
 def correlated(frame: pd.DataFrame) -> list[str]:
@@ -134,17 +132,8 @@ def correlated(frame: pd.DataFrame) -> list[str]:
         for one, other in zip(first[order], second[order], strict=True)
     ]
     why = "so that the share of one alone says little, and a real change of one alone makes rows that there never were"
-    return [f"Columns go together: {_listed(pairs, MOST_PAIRS)}. The network may use either, {why}."]
+    return [f"Columns go together: {listed(pairs, MOST_PAIRS)}. The network may use either, {why}."]
 
 
 def _both(one: object, other: object) -> str:
     return f"“{one}” and “{other}”"
-
-
-def _named(names: Sequence[object]) -> str:
-    return _listed([f"“{name}”" for name in names])
-
-
-def _listed(words: Sequence[str], most: int = MOST_NAMES) -> str:
-    more = f" and {len(words) - most:,} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more

@@ -12,6 +12,7 @@ from keras_sensitivity import plots
 from keras_sensitivity.report import caveats, words
 from keras_sensitivity.report.context import Context, page
 from keras_sensitivity.report.elements import Html, element, joined, section, sentences
+from keras_sensitivity.report.lists import quoted
 from keras_sensitivity.report.pictures import MOST_BARS, figure
 from keras_sensitivity.report.tables import PERCENT, POINTS, SIZE, WHOLE, table
 
@@ -57,10 +58,8 @@ def _in_short(importance: Importance) -> str:
         )
     if len(leading) == 1:
         return f"“{leading[0]}” alone makes up {share:.0f} % of what moves the output."
-    names = ", ".join(f"“{name}”" for name in leading[:MOST_NAMES])
-    more = f" and {len(leading) - MOST_NAMES:,} more" if len(leading) > MOST_NAMES else ""
     count = f"{len(leading):,} of {len(importance.features):,} features"
-    return f"{count} make up {share:.0f} % of what moves the output: {names}{more}."
+    return f"{count} make up {share:.0f} % of what moves the output: {quoted(leading, MOST_NAMES)}."
 
 
 def _ranking(importance: Importance) -> Html:

@@ -21,7 +21,7 @@ import tensorflow as tf
 from keras_sensitivity import errors
 from keras_sensitivity.networks.keras_tf.borrowing import Loan
 from keras_sensitivity.networks.keras_tf.layers import CODES, operations, reads_codes
-from keras_sensitivity.networks.keras_tf.tensors import BLIND, PYTHON, Key, ancestors, handed_on, key, origins
+from keras_sensitivity.networks.keras_tf.tensors import CUTTING, PYTHON, Key, ancestors, handed_on, key, origins
 
 __all__ = ["Call", "Codes", "Found", "agree"]
 
@@ -297,7 +297,7 @@ class Codes:
             elif key(part) in self._settled and not crossed:
                 if self._settled[key(part)]:
                     numbers.add(-1)
-            elif part.dtype != tf.bool and part.op.type not in {*BLIND, "StopGradient"}:
+            elif part.dtype != tf.bool and part.op.type not in CUTTING:
                 pending += [(origin, crossed) for origin in part.op.inputs]
         return codes, numbers, looked_up
 

@@ -6,13 +6,16 @@ from collections.abc import Collection, Iterator, Sequence
 
 import tensorflow as tf
 
-__all__ = ["BLIND", "HANDING_ON", "PYTHON", "Key", "ancestors", "handed_on", "key", "origins"]
+__all__ = ["BLIND", "CUTTING", "HANDING_ON", "PYTHON", "Key", "ancestors", "handed_on", "key", "origins"]
 
 # Operations that hand on what they get, in another shape or type at most.
 HANDING_ON = {"Cast", "EnsureShape", "ExpandDims", "Identity", "Reshape", "Squeeze"}
 
 # Operations whose result says nothing of the values of what goes in.
 BLIND = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}
+
+# These, and what hands numbers on without their derivatives.
+CUTTING = BLIND | {"StopGradient"}
 
 # Operations that call Python functions, which are run whether or not anything depends on them.
 PYTHON = {"EagerPyFunc", "PyFunc", "PyFuncStateless"}

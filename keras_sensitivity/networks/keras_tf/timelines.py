@@ -14,12 +14,10 @@ from typing import Any
 import tensorflow as tf
 
 from keras_sensitivity.networks.keras_tf.kept_axes import RULES, Given, Rule, blank, in_place, lost
+from keras_sensitivity.networks.keras_tf.tensors import CUTTING
 from keras_sensitivity.networks.keras_tf.trails import NO_STEP, Trail, axis_of, is_in_order, steps_of
 
 __all__ = ["has_steps_of"]
-
-# Operations whose result says nothing of the values of what goes in.
-BLIND = {"OnesLike", "Rank", "Shape", "ShapeN", "Size", "StopGradient", "ZerosLike"}
 
 
 def has_steps_of(head: tf.Tensor, source: tf.Tensor) -> bool | None:
@@ -44,7 +42,7 @@ def _trails(graph: Any, trails: dict[str, Trail]) -> dict[str, Trail]:
     """The trails of all tensors of a graph that come from those whose trails are given, by their names."""
     for operation in graph.get_operations():
         given = [None if tensor.dtype == tf.bool else trails.get(tensor.name) for tensor in operation.inputs]
-        if operation.type not in BLIND and any(trail is not None for trail in given):
+        if operation.type not in CUTTING and any(trail is not None for trail in given):
             for tensor, trail in zip(operation.outputs, _ruled(operation, given), strict=True):
                 if trail is not None:
                     trails.setdefault(tensor.name, trail)
