@@ -19,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from keras_sensitivity import errors
+from keras_sensitivity.networks.keras_tf.backward import backward, depends_on
 from keras_sensitivity.networks.keras_tf.borrowing import Loan
 from keras_sensitivity.networks.keras_tf.layers import CODES, operations, reads_codes
 from keras_sensitivity.networks.keras_tf.tensors import CUTTING, PYTHON, Key, ancestors, handed_on, key, origins
@@ -47,7 +48,7 @@ class Found(NamedTuple):
     """A tensor to differentiate with respect to.
 
     Attributes:
-        tensor: Floating-point, watched by the tape, shape (batch_size, ...).
+        tensor: Floating-point, shape (batch_size, ...).
         sources: The positions of the inputs that it comes from.
         looked_up: Whether codes were looked up on the way; else it is a number that was only cast.
         in_place: Whether each column of the inputs surely stands where it stood, or in its place what it became.
@@ -67,7 +68,6 @@ class Codes:
     Args:
         model: The model, of which calls of layers and operations are followed, where there are codes.
         loan: To do so.
-        tape: A persistent tape that records.
         inputs: The tensors that the model is called with.
         names: Their names.
         kept_as_integers: Calls whose integer arguments are not cast, because the result would be another one.
@@ -81,13 +81,11 @@ class Codes:
         self,
         model: keras.Model,
         loan: Loan,
-        tape: tf.GradientTape,
         *,
         inputs: Sequence[tf.Tensor],
         names: Sequence[str],
         kept_as_integers: Collection[Call],
     ) -> None:
-        self._tape = tape
         self._inputs = list(inputs)
         self._names = names
         self._kept_as_integers = kept_as_integers
@@ -102,7 +100,6 @@ class Codes:
         self.agreements: dict[Call, tf.Tensor] = {}
         for index, tensor in enumerate(inputs):
             if tensor.dtype.is_floating:
-                tape.watch(tensor)
                 self.found.append(Found(tensor, (index,), False, is_number=True))
         if len(self.found) < len(self._inputs) or reads_codes(model):
             for operation in operations(model):
@@ -156,8 +153,7 @@ class Codes:
         is_sparse = any(isinstance(part, tf.SparseTensor) for part in tf.nest.flatten(result))  # which has no gradient
         if is_sparse or not arguments or not all(part.dtype.is_floating for part in parts):
             return False
-        with self._tape.stop_recording():
-            return any(gradient is not None for gradient in self._tape.gradient(result, arguments))
+        return depends_on(result, arguments)
 
     def _with_numbers(self, name: Call, function: Callable[..., Any], args: Any, kwargs: Any, result: Any) -> Any:
         """The result for integer arguments cast to floating point and watched, if it has derivatives in them."""
@@ -170,7 +166,6 @@ class Codes:
             if not sources:
                 return part
             number = tf.cast(part, keras.config.floatx())
-            self._tape.watch(number)
             casts.append(Found(number, sources, looked_up, self._is_in_place(part), self._is_input(part)))
             return number
 
@@ -188,9 +183,7 @@ class Codes:
         texts = any(part.dtype == tf.string for part in (*before, *after))
         if target is None or texts or [part.shape for part in before] != [part.shape for part in after]:
             return result
-        with self._tape.stop_recording():
-            gradients = self._tape.gradient(target, [number.tensor for number in casts])
-        if any(gradient is None for gradient in gradients):
+        if any(derivative is None for derivative in backward(target, [number.tensor for number in casts])):
             return result
         self.agreements[name] = tf.reduce_all(tf.stack(list(map(agree, before, after))))
         for number in casts:
@@ -210,7 +203,6 @@ class Codes:
         sources, looked_up, mixed = self._sources(tensor)
         if mixed:
             self._mixed.update(sources)
-        self._tape.watch(tensor)
         self._add(Found(tensor, sources, looked_up, self._is_in_place(tensor)))
         return tensor
 

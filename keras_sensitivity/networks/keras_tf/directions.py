@@ -50,6 +50,11 @@ class Directions(NamedTuple):
         return cls(num_units, row_codes(tf.concat(bits, axis=1), num_units, seed=0))
 
     @property
+    def num_passes(self) -> int:
+        """How many passes there are."""
+        return self.num_units if self.codes is None else NUM_DRAWS
+
+    @property
     def num_draws(self) -> int | None:
         """Random signs of a row; None for single units."""
         return None if self.codes is None else NUM_DRAWS

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from keras_sensitivity import errors
+from keras_sensitivity.networks.keras_tf.backward import depends_on
 
 __all__ = ["Heads"]
 
@@ -39,14 +40,12 @@ class Heads(NamedTuple):
                 measured[name] = tf.ensure_shape(tensor, (num_rows, *tensor.shape[1:]))
         return cls(measured, left_out)
 
-    def with_derivatives(self, tape: tf.GradientTape, tensors: Sequence[tf.Tensor]) -> Heads:
+    def with_derivatives(self, tensors: Sequence[tf.Tensor]) -> Heads:
         """Of several, those that have derivatives; others are numbers that stand for a choice, such as an argmax."""
         if len(self.measured) < 2:
             return self
-        with tape.stop_recording():
-            reached = {name: tape.gradient(head, list(tensors)) for name, head in self.measured.items()}
-        flat = [name for name, gradients in reached.items() if all(gradient is None for gradient in gradients)]
-        if len(flat) == len(reached):
+        flat = [name for name, head in self.measured.items() if not depends_on(head, tensors)]
+        if len(flat) == len(self.measured):
             return self  # the inputs are to blame
         measured = {name: head for name, head in self.measured.items() if name not in flat}
         return Heads(measured, self.left_out | dict.fromkeys(flat, "without derivatives, as of an argmax"))

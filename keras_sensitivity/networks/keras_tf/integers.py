@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_sensitivity.networks.inputs import Inputs
+from keras_sensitivity.networks.keras_tf.backward import depends_on
 from keras_sensitivity.networks.keras_tf.borrowing import borrowed
 from keras_sensitivity.networks.keras_tf.codes import Call, agree
 from keras_sensitivity.networks.keras_tf.layers import called, packed, reads_codes
@@ -61,13 +62,11 @@ def _with_floats(x: Tensors, index: int) -> Tensors:
 
 def _has_derivatives(model: keras.Model, inputs: Inputs, x: Tensors, index: int) -> bool:
     """Whether the model can be called so, and its output depends on an input through derivatives."""
-    with tf.GradientTape() as tape:
-        tape.watch(x[index])
-        try:
-            found = _numbers(model, inputs, x)
-        except (ValueError, TypeError):  # floating point is nothing that the model takes
-            return False
-    return tape.gradient([part for part in found if part.dtype.is_floating], x[index]) is not None
+    try:
+        found = _numbers(model, inputs, x)
+    except (ValueError, TypeError):  # floating point is nothing that the model takes
+        return False
+    return depends_on(found, [x[index]])
 
 
 def _numbers(model: keras.Model, inputs: Inputs, x: Tensors) -> list[tf.Tensor]:

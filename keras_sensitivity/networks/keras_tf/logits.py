@@ -77,7 +77,7 @@ def _rearranged(tensor: tf.Tensor) -> tf.Tensor | None:
 
 
 def _again(operation: tf.Operation, inputs: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """What an operation returns for other tensors; called by its name, so that the tape hears of it."""
+    """What an operation returns for other tensors; called by its name."""
     function = getattr(tf.raw_ops, operation.type)
     waiting = iter(inputs)
     arguments: dict[str, Any] = {}

@@ -17,6 +17,7 @@ from keras_sensitivity import errors
 from keras_sensitivity.moments import Moments
 from keras_sensitivity.networks.inputs import Inputs, Leaf
 from keras_sensitivity.networks.keras_tf.activations import count_activations
+from keras_sensitivity.networks.keras_tf.backward import backward
 from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
 from keras_sensitivity.networks.keras_tf.facts import Path
 from keras_sensitivity.networks.keras_tf.graphs import Graph
@@ -205,10 +206,7 @@ class KerasNetwork(Network):
 
         def backwards(*x: tf.Tensor) -> Any:
             sources = [*(leaf for leaf in x if leaf.dtype.is_floating), *(v.value for v in model.trainable_variables)]
-            with tf.GradientTape() as tape:
-                tape.watch(sources)
-                target = [part for part in tf.nest.flatten(forwards(*x)) if getattr(part, "dtype", tf.bool).is_floating]
-            return [gradient for gradient in tape.gradient(target, sources) if gradient is not None]
+            return [derivative for derivative in backward(forwards(*x), sources) if derivative is not None]
 
         return Graph(forwards, backwards, specs_of(batch))
 

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from keras_sensitivity import errors
+from keras_sensitivity.networks.keras_tf.backward import depends_on
 from keras_sensitivity.networks.keras_tf.borrowing import Loan
 from keras_sensitivity.networks.keras_tf.layers import layers
 from keras_sensitivity.probes import NoiseProbes
@@ -16,12 +17,11 @@ __all__ = ["Noise"]
 
 
 class Noise:
-    """Watches the noise that the model's `NoiseProbes` will make when they are called.
+    """Finds the noise that the model's `NoiseProbes` make when they are called.
 
     Args:
         model: The model.
         loan: Takes the layers' methods back afterwards.
-        tape: Watches.
         copies: How many changed copies of some rows are called, the first of them unchanged: all have its noise. Made
             anew of a row of which a column is changed, the noise of all probes would change with it.
 
@@ -29,22 +29,20 @@ class Noise:
         made: The noise, in the order of the calls.
     """
 
-    def __init__(self, model: keras.Model, loan: Loan, tape: tf.GradientTape, copies: int = 1) -> None:
-        self._tape = tape
+    def __init__(self, model: keras.Model, loan: Loan, copies: int = 1) -> None:
         self._copies = copies
         self._trained: list[tf.Tensor] = [variable.value for variable in model.trainable_variables]
         self._origins: list[tuple[str, tf.Tensor]] = []
         self.made: list[tf.Tensor] = []
         for layer in layers(model):
             if isinstance(layer, NoiseProbes):
-                loan.replace(layer, "noise", self._watching(layer))
+                loan.replace(layer, "noise", self._finding(layer))
 
-    def _watching(self, layer: NoiseProbes) -> Callable[..., tf.Tensor]:
+    def _finding(self, layer: NoiseProbes) -> Callable[..., tf.Tensor]:
         function = layer.noise
 
         def call(inputs: tf.Tensor) -> tf.Tensor:
             result = function(inputs) if self._copies == 1 else self._of_first(function, inputs)
-            self._tape.watch(result)
             self.made.append(result)
             self._origins.append((layer.name, inputs))
             return result
@@ -57,7 +55,6 @@ class Noise:
 
     def refuse_behind_weights(self) -> None:
         """Refuse, after the call, probes behind weights that are trained: as those change, so would the noise."""
-        with self._tape.stop_recording():
-            for name, inputs in self._origins:
-                if any(gradient is not None for gradient in self._tape.gradient(inputs, self._trained)):
-                    errors.refuse_probes_behind_weights(name)
+        for name, inputs in self._origins:
+            if self._trained and depends_on(inputs, self._trained):
+                errors.refuse_probes_behind_weights(name)

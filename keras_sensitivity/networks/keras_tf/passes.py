@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import keras
@@ -16,10 +17,17 @@ from keras_sensitivity.moments import Count, CrossMoments, Mergeable, Moments
 from keras_sensitivity.networks.keras_tf.codes import Call
 from keras_sensitivity.networks.keras_tf.compiled import Compiled, chosen_compiler
 from keras_sensitivity.networks.keras_tf.directions import Directions
+from keras_sensitivity.networks.keras_tf.forward import Forward, Scale, wide
 from keras_sensitivity.networks.keras_tf.layers import layers
+from keras_sensitivity.networks.keras_tf.row_sums import RowSums, row_power_sums, row_product_sums
 from keras_sensitivity.networks.keras_tf.same_step import SameStep
-from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS, over_directions, power_sums, product_sums
-from keras_sensitivity.networks.keras_tf.tape import Forward, Scale, wide
+from keras_sensitivity.networks.keras_tf.sums import (
+    UNROLLED_UNITS,
+    in_all_directions,
+    power_sums,
+    product_sums,
+    sums_over_directions,
+)
 from keras_sensitivity.networks.network import (
     MOST_DERIVATIVES,
     Batch,
@@ -48,7 +56,7 @@ def specs_of(batch: Batch) -> tuple[tf.TensorSpec, ...]:
 
 
 class KerasPass(Pass[R]):
-    """A forward pass of a model under a tape, traced for batches of one shape, and what a kind of pass makes of it.
+    """A forward pass of a model, traced for batches of one shape, and what a kind of pass makes of it.
 
     Args:
         model: A built Keras model.
@@ -90,6 +98,10 @@ class KerasPass(Pass[R]):
     def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
         """What is computed of a forward pass: a structure of tensors."""
 
+    def _on_host(self, found: Any, weights: Array) -> Any:
+        """What is made of the same structure of arrays before anything else."""
+        return found
+
     @abc.abstractmethod
     def _are_finite(self, found: Any) -> bool:
         """Whether all derivatives in the same structure of arrays are finite."""
@@ -114,7 +126,7 @@ class KerasPass(Pass[R]):
         *inputs, weights, rows, target_scale = arguments
         x = self._rows(tuple(inputs))
         rows = tf.tile(rows, [x[0].shape[0] // rows.shape[0]])
-        scale = Scale(rows, target_scale)
+        scale = Scale(rows, target_scale if self._halves else None)
         forward = Forward.of(self._whole_model(), x, self._question, scale, **self._how)
         self.units, self.left_out = forward.units, forward.run.left_out
         self.mode, self.is_guess = forward.reading.mode, forward.reading.is_guess
@@ -153,7 +165,8 @@ class KerasPass(Pass[R]):
         tensors = [tf.constant(leaf, spec.dtype) for leaf, spec in zip(batch, self._specs, strict=True)]
         while True:
             scale = tf.constant(self._target_scale, tf.float32)
-            found, agreements = self._compiled(*tensors, tf.constant(weights), tf.constant(rows), scale)
+            device, agreements = self._compiled(*tensors, tf.constant(weights), tf.constant(rows), scale)
+            found = self._on_host(device, weights)
             refused = {call for call, agrees in zip(self._cast_calls, agreements, strict=True) if not agrees}
             if refused:
                 self._kept_as_integers |= refused
@@ -166,8 +179,28 @@ class KerasPass(Pass[R]):
                 self._target_scale /= HALF_SCALE_STEP
 
 
+class _Rows(NamedTuple):
+    """What the device returns for a batch of a look, where a row has not too many derivatives.
+
+    Attributes:
+        reached: Whether each row has a step that is not masked.
+        outputs: What is differentiated, shape (batch_size, num_units).
+        values: Of the entries, shape (batch_size, num_lags, num_entries).
+        valid: 1.0 where a row has an entry, broadcastable to the values; () if every row has every entry.
+        derivatives: In all directions, shape (count, batch_size, num_lags, num_entries).
+        same_step: Those of the same step; () where there are none.
+    """
+
+    reached: Any
+    outputs: Any
+    values: Any
+    valid: Any
+    derivatives: Any
+    same_step: Any
+
+
 class _Sums(NamedTuple):
-    """What the device returns for a batch of a look; the rows are () where nobody asks for them."""
+    """The sums over a batch of a look, made on the device or of the rows; the single rows are None where unknown."""
 
     reached: Any
     num_samples: Any
@@ -181,9 +214,7 @@ class _Sums(NamedTuple):
     outputs: Any
     squares: Any
     output_rows: Any
-    entry_rows: Any
-    square_rows: Any
-    same_step_rows: Any
+    rows: Any = ()
 
 
 class LookPass(KerasPass[Seen]):
@@ -191,30 +222,47 @@ class LookPass(KerasPass[Seen]):
 
     watches_noise = True
 
-    def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> _Sums:
-        valid, rows = forward.valid, weights[:, None]
-        present = rows[:, :, None] * valid
-
+    def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
         def newest(directions: Directions, index: Any) -> tf.Tensor:
             """Derivatives at the newest output step, shape (batch_size, num_lags, num_entries)."""
             return forward.assembled(forward.derivatives(directions, index, scale))
 
-        shape = (x[0].shape[0], *forward.shape)
         same_step = None
         if self.mode == "many-to-many":
             same_step = SameStep(self._whole_model(), forward, scale, self._question, **self._how)
             self.same_step = same_step.way
         directions = Directions.of(x, len(self.units), same_step.passes_of_unit if same_step else 1)
         self.num_draws = directions.num_draws
-        inputs = slice(shape[-1] - self.num_probes)  # the entries of the inputs; those of the probes follow
-        is_binned = self._question.definition.scale == "path" and self.num_derivatives <= MOST_DERIVATIVES
-        per_unit, h, square_rows = over_directions(newest, directions, present, shape, is_binned)
-        flat = tf.reduce_all(h[..., inputs] == 0, axis=(1, 2)) & (weights > 0)
+        shape = (x[0].shape[0], *forward.shape)
+        if self.num_derivatives > MOST_DERIVATIVES:
+            return self._sums(weights, forward, directions, newest, same_step)
+        return _Rows(
+            forward.reached,
+            forward.target,
+            forward.values,
+            () if forward.is_complete else forward.valid,
+            in_all_directions(newest, directions, shape),
+            () if same_step is None else in_all_directions(same_step, directions, shape),
+        )
+
+    def _sums(
+        self,
+        weights: tf.Tensor,
+        forward: Forward,
+        directions: Directions,
+        newest: Callable[[Directions, Any], tf.Tensor],
+        same_step: Callable[[Directions, Any], tf.Tensor] | None,
+    ) -> _Sums:
+        """The sums over wide rows, which are not kept."""
+        valid, rows = forward.valid, weights[:, None]
+        present = rows[:, :, None] * valid
+        shape = (weights.shape[0], *forward.shape)
+        per_unit, h = sums_over_directions(newest, directions, present, shape)
+        flat = tf.reduce_all(h[..., self._of_inputs(h)] == 0, axis=(1, 2)) & (weights > 0)
         diagonal: Any = ()
-        same_step_rows: Any = ()
         if same_step is not None:
-            diagonal, h, same_step_rows = over_directions(same_step, directions, present, shape, is_binned)
-        h = tf.reshape((h * valid)[..., inputs], (shape[0], -1))
+            diagonal, h = sums_over_directions(same_step, directions, present, shape)
+        h = tf.reshape((h * valid)[..., self._of_inputs(h)], (shape[0], -1))
         return _Sums(
             reached=forward.reached,
             num_samples=tf.math.count_nonzero(weights),
@@ -224,13 +272,47 @@ class LookPass(KerasPass[Seen]):
             lag_weights=tf.reduce_sum(present, axis=0),
             derivatives=per_unit,
             same_step=diagonal,
-            inputs=power_sums(forward.values, present),
+            inputs=power_sums(tf.cast(forward.values, tf.float64), present),
             outputs=power_sums(tf.cast(forward.target, tf.float64), rows),
             squares=product_sums(h, rows),
             output_rows=forward.target,
-            entry_rows=_entry_rows(forward, present) if is_binned else (),
-            square_rows=square_rows * valid if is_binned else (),
-            same_step_rows=same_step_rows * valid if is_binned and same_step is not None else (),
+        )
+
+    def _of_inputs(self, entries: Any) -> slice:
+        """Where the entries of the inputs stand; those of the probes follow."""
+        return slice(entries.shape[-1] - self.num_probes)
+
+    def _on_host(self, found: Any, weights: Array) -> _Sums:
+        """The sums over rows that came back."""
+        if not isinstance(found, _Rows):
+            return _Sums(*found)
+        present = weights[:, None, None] * found.valid if len(found.valid) else weights[:, None, None]
+        are_signs = self.num_draws is not None
+        newest = RowSums.of(found.derivatives, present, are_signs=are_signs)
+        measured, same_step = newest, None
+        if len(found.same_step):
+            measured = same_step = RowSums.of(found.same_step, present, are_signs=are_signs)
+        valid = found.valid if len(found.valid) else 1.0
+        h = (measured.h * valid if len(found.valid) else measured.h)[..., self._of_inputs(measured.h)]
+        is_flat = ~newest.h[..., self._of_inputs(newest.h)].any(axis=(1, 2))
+        return _Sums(
+            reached=found.reached,
+            num_samples=np.count_nonzero(weights),
+            num_flat=np.count_nonzero(is_flat & (weights > 0)),
+            weight=np.array([weights.sum()]),
+            weight_squares=np.array([np.square(weights).sum()]),
+            lag_weights=present.sum(axis=0),
+            derivatives=newest.sums,
+            same_step=() if same_step is None else same_step.sums,
+            inputs=row_power_sums(found.values, present),
+            outputs=row_power_sums(found.outputs, weights[:, None]),
+            squares=row_product_sums(h.reshape(len(h), -1), weights),
+            output_rows=found.outputs,
+            rows=SeenRows(
+                Entries(found.values, present),
+                newest.squares * valid if len(found.valid) else newest.squares,
+                None if same_step is None else same_step.squares * valid,
+            ),
         )
 
     def _are_finite(self, found: _Sums) -> bool:
@@ -255,11 +337,7 @@ class LookPass(KerasPass[Seen]):
             moments["same_step"] = Moments.from_sums(found.lag_weights, *found.same_step).split(self.num_probes)[0]
         if probes is not None and noise is not None:
             moments |= {"probes": probes, "noise": noise}
-        rows = None
-        if len(found.entry_rows):
-            same_step = found.same_step_rows if len(found.same_step_rows) else None
-            rows = SeenRows(Entries(*found.entry_rows), found.square_rows, same_step)
-        return Seen(Look(moments), found.output_rows, rows), found.reached
+        return Seen(Look(moments), found.output_rows, found.rows or None), found.reached
 
 
 class RowPass(KerasPass[Derivatives]):
@@ -301,12 +379,6 @@ class RowPass(KerasPass[Derivatives]):
         return found
 
 
-def _entry_rows(forward: Forward, present: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """What `Entries` hold."""
-    kinds = {wide(tensor.dtype) for tensor in forward.tensors}
-    return tf.cast(forward.values, tf.float64 if tf.float64 in kinds else tf.float32), present
-
-
 class InputPass(KerasPass[tuple[Moments, "Entries | None"]]):
     """The pass over background rows: what the entries hold; of the model only what makes them is run."""
 
@@ -314,8 +386,9 @@ class InputPass(KerasPass[tuple[Moments, "Entries | None"]]):
 
     def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
         present = weights[:, None, None] * forward.valid
-        rows = _entry_rows(forward, present) if self._question.definition.scale == "path" else ()
-        return forward.reached, tf.reduce_sum(present, axis=0), power_sums(forward.values, present), rows
+        rows = (forward.values, present) if self._question.definition.scale == "path" else ()
+        sums = power_sums(tf.cast(forward.values, tf.float64), present)
+        return forward.reached, tf.reduce_sum(present, axis=0), sums, rows
 
     def _are_finite(self, found: Any) -> bool:
         return True

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from keras_sensitivity.networks.keras_tf.axes import units_of
 from keras_sensitivity.networks.keras_tf.directions import Directions
+from keras_sensitivity.networks.keras_tf.forward import Forward, Scale, derivatives_of, run
 from keras_sensitivity.networks.keras_tf.steps import keeps_steps_apart, recurrent_paths
-from keras_sensitivity.networks.keras_tf.tape import Forward, Scale, gradients, run
 from keras_sensitivity.networks.network import Question
 
 __all__ = ["SameStep"]
@@ -70,9 +70,8 @@ def _one_pass(
     assert steps is not None
     if not keeps_steps_apart(model):
         return None
-    with tf.GradientTape(persistent=True) as tape:
-        stopped = run(model, forward.x, tape, question=question, stopping=True, **how)
-        apart = units_of(stopped.heads, question.definition.output, keeps_steps=True)[1]
+    stopped = run(model, forward.x, question=question, stopping=True, **how)
+    apart = units_of(stopped.heads, question.definition.output, keeps_steps=True)[1]
     # A cuDNN kernel would not run the cells, and so would not stop their states.
     if stopped.stopped != recurrent_paths(model):
         return None
@@ -81,7 +80,7 @@ def _one_pass(
 
     def derivatives(directions: Directions, index: Any) -> list[tf.Tensor]:
         direction = valid * directions(index, apart.dtype)[:, None]
-        return gradients(tape, apart, tensors, direction, scale)
+        return derivatives_of(apart, tensors, direction, scale)
 
     first = derivatives(Directions(apart.shape[2]), 0)
     return derivatives if all(gradient is not None for gradient in first) else None  # None: through the states alone
@@ -92,8 +91,7 @@ def _exact(forward: Forward, sequences: Sequence[int], scale: Scale, question: Q
     assert forward.reading.steps is not None
     count = forward.reading.steps.num_lags
     tensors = [forward.tensors[index] for index in sequences]
-    with forward.tape:
-        target = units_of(forward.run.heads, question.definition.output, keeps_steps=True)[1]
+    target = units_of(forward.run.heads, question.definition.output, keeps_steps=True)[1]
     rows = tf.cast(scale.rows, target.dtype)[:, None, None]
 
     def derivatives(directions: Directions, index: Any) -> list[tf.Tensor]:
@@ -101,7 +99,7 @@ def _exact(forward: Forward, sequences: Sequence[int], scale: Scale, question: Q
 
         def at(step: tf.Tensor) -> list[tf.Tensor]:
             direction = of_rows * tf.one_hot(step, count, dtype=target.dtype)[:, None]
-            return [g[:, step] for g in gradients(forward.tape, target, tensors, direction, scale)]
+            return [g[:, step] for g in derivatives_of(target, tensors, direction, scale)]
 
         by_step = tf.map_fn(at, tf.range(count), fn_output_signature=[tf.float64] * len(tensors))
         return [

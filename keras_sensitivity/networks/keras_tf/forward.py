@@ -1,4 +1,4 @@
-"""The forward pass of a model under a gradient tape, and one backward pass a unit.
+"""The forward pass of a model, and one backward pass a unit.
 
 Every tensor that is differentiated with respect to is a `Part`; inside, it has the shape
 (batch_size, num_lags, num_entries): a table has one lag, an image is one long row of entries. Lag 0 is the newest step;
@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from keras_sensitivity import errors
 from keras_sensitivity.networks.keras_tf.axes import Lags, Reading, units_of
+from keras_sensitivity.networks.keras_tf.backward import backward
 from keras_sensitivity.networks.keras_tf.borrowing import borrowed
 from keras_sensitivity.networks.keras_tf.codes import Call, Codes, Found
 from keras_sensitivity.networks.keras_tf.directions import Directions
@@ -32,7 +33,7 @@ from keras_sensitivity.networks.keras_tf.steps import stop_states
 from keras_sensitivity.networks.keras_tf.timelines import has_steps_of
 from keras_sensitivity.networks.network import Part, Question
 
-__all__ = ["Forward", "Run", "Scale", "gradients", "run", "wide"]
+__all__ = ["Forward", "Run", "Scale", "derivatives_of", "run", "wide"]
 
 Tensors = tuple[tf.Tensor, ...]
 
@@ -62,7 +63,6 @@ class Run(NamedTuple):
 def run(
     model: keras.Model,
     x: Tensors,
-    tape: tf.GradientTape,
     *,
     question: Question,
     kept_as_integers: Collection[Call] = (),
@@ -70,12 +70,11 @@ def run(
     copies: int = 1,
     stopping: bool = False,
 ) -> Run:
-    """Call a model under a persistent tape that records, and note what happens inside.
+    """Call a model, and note what happens inside.
 
     Args:
         model: The model.
         x: Its inputs.
-        tape: Watches what is found.
         question: What is asked.
         kept_as_integers: See `Codes`.
         with_noise: Whether the noise of probes is found, too.
@@ -85,12 +84,12 @@ def run(
     excluded = {index for index, name in enumerate(question.inputs.names) if name in question.exclude}
     with borrowed(model) as loan:
         masks = record_masks(model, loan)
-        noise = Noise(model, loan, tape, copies)
+        noise = Noise(model, loan, copies)
         stopped = stop_states(model, loan) if stopping else set()
-        codes = Codes(model, loan, tape, inputs=x, names=question.inputs.names, kept_as_integers=kept_as_integers)
+        codes = Codes(model, loan, inputs=x, names=question.inputs.names, kept_as_integers=kept_as_integers)
         output = called(model, packed(model, question.inputs, x))
     noise.refuse_behind_weights()
-    every = Heads.of(model, output, x[0].shape[0]).with_derivatives(tape, [each.tensor for each in codes.found])
+    every = Heads.of(model, output, x[0].shape[0]).with_derivatives([each.tensor for each in codes.found])
     name = question.definition.output
     heads = every.chosen(name if isinstance(name, str) else None)
     codes.refuse(list(heads.values()), excluded)
@@ -116,11 +115,11 @@ class Scale(NamedTuple):
 
     Attributes:
         rows: Of each row, 1 or 0, shape (batch_size,); with 0, nothing comes back from the row's own output.
-        target: A power of 2, taken back afterwards.
+        target: A power of 2, taken back afterwards; None: 1.
     """
 
     rows: tf.Tensor
-    target: tf.Tensor
+    target: tf.Tensor | None
 
 
 class Forward(NamedTuple):
@@ -128,7 +127,6 @@ class Forward(NamedTuple):
 
     Attributes:
         x: What the model was called with, of which some integers may have been cast.
-        tape: Persistent, to be asked once a unit.
         run: What the model returned.
         used: Which of the tensors that were found the outputs depend on.
         parts: How the axes of each of these are read.
@@ -143,7 +141,6 @@ class Forward(NamedTuple):
     """
 
     x: Tensors
-    tape: tf.GradientTape
     run: Run
     used: list[int]
     parts: tuple[Part, ...]
@@ -161,27 +158,26 @@ class Forward(NamedTuple):
         """Run a model, with options of `run`, and read what is differentiated with respect to what."""
         definition = question.definition
         x, agreements = Cast.of(model, question.inputs, x, how["kept_as_integers"])
-        with tf.GradientTape(persistent=True) as tape:
-            found = run(model, x, tape, question=question, **how)
-            every = [read(each, x, found.masks, definition.mode) for each in found.found]
-            sequences = {index: lags for index, (part, lags) in enumerate(every) if part.num_lags is not None}
+        found = run(model, x, question=question, **how)
+        every = [read(each, x, found.masks, definition.mode) for each in found.found]
+        sequences = {index: lags for index, (part, lags) in enumerate(every) if part.num_lags is not None}
 
-            def has_steps(head: tf.Tensor, index: int) -> bool | None:
-                return has_steps_of(head, found.found[index].tensor)
+        def has_steps(head: tf.Tensor, index: int) -> bool | None:
+            return has_steps_of(head, found.found[index].tensor)
 
-            reading = Reading.of(definition.mode, sequences, found.heads, has_steps)
-            newest = {name: reading.newest(name, head) for name, head in found.heads.items()}
-            units, target = units_of(newest, definition.output, mode=reading.mode)
+        reading = Reading.of(definition.mode, sequences, found.heads, has_steps)
+        newest = {name: reading.newest(name, head) for name, head in found.heads.items()}
+        units, target = units_of(newest, definition.output, mode=reading.mode)
         activated = _activated(newest, found.activated, definition.output)
         direction = _direction(target, Directions(len(units)), 0, scale)
-        first = gradients(tape, target, [each.tensor for each in found.found], direction, scale)
+        first = derivatives_of(target, [each.tensor for each in found.found], direction, scale)
         used = [index for index, gradient in enumerate(first) if gradient is not None]
         masking = _only_masking(used, found, question, x)
         parts, lags = tuple(every[index][0] for index in used), [every[index][1] for index in used]
         found = found._replace(agreements=found.agreements | agreements)
         first = [first[index] for index in used]
         rest = masking, question.has_missing, activated
-        return cls(x, tape, found, used, parts, lags, reading, units, target, first, *rest)
+        return cls(x, found, used, parts, lags, reading, units, target, first, *rest)
 
     @property
     def tensors(self) -> list[tf.Tensor]:
@@ -204,6 +200,12 @@ class Forward(NamedTuple):
         return self._reached_lags
 
     @property
+    def is_complete(self) -> bool:
+        """Whether every row surely has every entry at every lag."""
+        is_masked = any(lags.steps is not None for lags in self.lags)
+        return not self.has_missing and not is_masked and len({lags.num_lags for lags in self.lags}) == 1
+
+    @property
     def _reached_lags(self) -> tf.Tensor:
         if len(self.parts) == 1:
             return self.lags[0].valid[:, :, None]
@@ -223,26 +225,29 @@ class Forward(NamedTuple):
 
     @property
     def values(self) -> tf.Tensor:
-        """What the tensors hold, shape (batch_size, num_lags, num_entries), in float64; 0 for what is missing."""
-        if self.has_missing:
-            return tf.where(tf.math.is_nan(self._raw_values), tf.zeros((), tf.float64), self._raw_values)
-        return self._raw_values
+        """What the tensors hold, shape (batch_size, num_lags, num_entries); 0 for what is missing."""
+        raw = self._raw_values
+        return tf.where(tf.math.is_nan(raw), tf.zeros((), raw.dtype), raw) if self.has_missing else raw
 
     @property
     def _raw_values(self) -> tf.Tensor:
-        return self.assembled([tf.cast(tensor, tf.float64) for tensor in self.tensors])
+        return self.assembled(self.tensors)
 
     def derivatives(self, directions: Directions, index: Any, scale: Scale) -> list[tf.Tensor]:
-        """In one of the directions with respect to each tensor, of its shape, in float64."""
+        """In one of the directions with respect to each tensor, of its shape."""
         if directions.codes is None and isinstance(index, int) and index == 0:
             return self.first
         direction = _direction(self.target, directions, index, scale)
-        return gradients(self.tape, self.target, self.tensors, direction, scale)
+        return derivatives_of(self.target, self.tensors, direction, scale)
 
     def assembled(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Tensors of the shapes of the parts, by lag, beside each other: (batch_size, num_lags, num_entries)."""
+        """Tensors of the shapes of the parts, by lag, beside each other: (batch_size, num_lags, num_entries).
+
+        In float32, or in float64 where one of them is.
+        """
+        kind = tf.float64 if any(tensor.dtype == tf.float64 for tensor in tensors) else tf.float32
         by_lag = [
-            lags.order(tf.reshape(tensor, (tensor.shape[0], lags.num_lags, math.prod(part.shape))))
+            lags.order(tf.cast(tf.reshape(tensor, (tensor.shape[0], lags.num_lags, math.prod(part.shape))), kind))
             for tensor, lags, part in zip(tensors, self.lags, self.parts, strict=True)
         ]
         return by_lag[0] if len(by_lag) == 1 else self._beside(by_lag)
@@ -282,18 +287,22 @@ def wide(kind: Any) -> Any:
     return tf.float64 if kind == tf.float64 else tf.float32
 
 
-def gradients(
-    tape: tf.GradientTape, target: tf.Tensor, tensors: Sequence[tf.Tensor], direction: tf.Tensor, scale: Scale
-) -> list[Any]:
-    """Derivatives of ``sum(direction * target)`` with respect to each tensor, of its shape, in float64; None of none.
+def derivatives_of(target: tf.Tensor, tensors: Sequence[tf.Tensor], direction: tf.Tensor, scale: Scale) -> list[Any]:
+    """Derivatives of ``sum(direction * target)`` with respect to each tensor, of its shape; None of none.
 
     The scale, a power of 2, lifts them over the smallest float16 on their way; taking it back in float64 is exact.
     """
-    scaled = direction * tf.cast(scale.target, target.dtype)
-    found = tape.gradient(target, list(tensors), output_gradients=scaled)
+    if scale.target is None:
+        found = backward(target, tensors, tf.broadcast_to(direction, target.shape))
+    else:
+        found = backward(target, tensors, direction * tf.cast(scale.target, target.dtype))
     return [
-        None
-        if gradient is None
-        else tf.cast(tf.ensure_shape(gradient, tensor.shape), tf.float64) / tf.cast(scale.target, tf.float64)
-        for gradient, tensor in zip(found, tensors, strict=True)
+        None if derivative is None else _unscaled(tf.ensure_shape(derivative, tensor.shape), scale.target)
+        for derivative, tensor in zip(found, tensors, strict=True)
     ]
+
+
+def _unscaled(derivative: tf.Tensor, scale: tf.Tensor | None) -> tf.Tensor:
+    if scale is None:
+        return derivative
+    return tf.cast(derivative, tf.float64) / tf.cast(scale, tf.float64)
