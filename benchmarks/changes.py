@@ -1,26 +1,23 @@
 """What a path costs beside standard deviations, and a swapped feature beside a forward pass.
 
-    python benchmarks/changes.py
+    python benchmarks/changes.py [--turns N] [--quick]
 
-In turns, in one process: looks at the same network by ``scale="std"``, along the path, and with all features swapped,
-and the bare forward pass of the model in one graph, at the same rows. Printed are ratios of the fastest of each,
-since whatever else the machine does only adds to a time.
+Looks at the same network by ``scale="std"``, along the path, and with all features swapped, and the bare forward pass
+of the model in one graph, at the same rows: plain graphs, as for rows that are looked at again and again in a fit.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
+from _results import Job, Row, ratio, run, times_in_turns
 
 import keras_sensitivity as ks
 from keras_sensitivity.measurement import Measurement
 from keras_sensitivity.networks.choice import network_of
 from keras_sensitivity.plan import Options
 from keras_sensitivity.rows.rows import read
-
-TURNS = 15
 
 
 def dense(*widths: int, units: int = 1) -> keras.Model:
@@ -47,39 +44,29 @@ DEFINITIONS = {
 }
 
 
-def fastest(actions: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """The fewest seconds of each action, all in turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in actions}
-    for turn in range(TURNS + 1):
-        for name, action in actions.items():
-            begun = time.perf_counter()
-            action()
-            if turn:  # the first traces, compiles and fills caches
-                seconds[name].append(time.perf_counter() - begun)
-    return {name: min(each) for name, each in seconds.items()}
-
-
-def main() -> None:
-    print("look along the path / look by std; a swapped feature / a forward pass")
-    for name, (build, shape) in CASES.items():
-        model = build()
-        x = np.random.default_rng(0).normal(size=shape).astype("float32")
-        network = network_of(model)
-        rows = read(x, network)
-        looks = {
-            kind: Measurement(network, rows, definition=definition, options=Options(jit_compile=False))
-            for kind, definition in DEFINITIONS.items()
-        }
-        for measurement in looks.values():
-            measurement.renew()  # as in a fit, where the same rows are looked at again and again
-        tensor = tf.constant(x)
-        forward = tf.function(lambda x, model=model: model(x, training=False)).get_concrete_function(tensor)
-        actions = {kind: measurement.look for kind, measurement in looks.items()}
-        found = fastest(actions | {"forward": lambda forward=forward, tensor=tensor: forward(tensor).numpy()})
-        num_swaps = shape[-1] + (shape[1] if len(shape) == 3 else 0)  # of sequences the lags, too
+def rows(job: Job) -> Iterator[Row]:
+    for name, (build, (num_rows, *shape)) in CASES.items():
+        x = np.random.default_rng(0).normal(size=(job.some(num_rows, 64), *shape)).astype("float32")
+        found = times_in_turns(tasks(build(), x), job.turns)
+        num_swaps = sum(shape)  # of sequences the lags, too
         swapped = (found["swap"] - found["std"]) / num_swaps
-        print(f"{name:26} {found['path'] / found['std']:5.2f} {swapped / found['forward']:5.2f}")
+        yield ratio("a look along the path / one by std", name, found["path"], found["std"])
+        yield ratio("a swapped feature / a forward pass", name, swapped, found["forward"])
+
+
+def tasks(model: keras.Model, x: np.ndarray) -> dict:
+    """The looks, and the forward pass."""
+    network = network_of(model)
+    data, options = read(x, network), Options(jit_compile=False)
+    looks = {}
+    for kind, definition in DEFINITIONS.items():
+        measurement = Measurement(network, data, definition=definition, options=options)
+        measurement.renew()  # as in a fit, where the same rows are looked at again and again
+        looks[kind] = measurement.look
+    tensor = tf.constant(x)
+    forward = tf.function(lambda x: model(x, training=False)).get_concrete_function(tensor)
+    return looks | {"forward": lambda: forward(tensor).numpy()}
 
 
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, rows, turns=15)

@@ -1,24 +1,25 @@
-"""The time to explain 1,000 digits for one class, beside that of a forward pass over them, in one run.
+"""The time to explain 1,000 digits for one class, in forward passes over them.
 
-    python benchmarks/explain.py
+    python benchmarks/explain.py [--turns N] [--quick]
 
-Prints the medians of several repetitions and their ratio; the goal is a ratio below 20.
+A small convolutional network of ten classes. The gradients alone, and with scale and shares.
 """
 
-import statistics
-import time
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
+from _results import Job, Row, at_most, ratio, run, times_in_turns
 from keras import layers
 
 import keras_sensitivity as ks
 
-REPETITIONS = 15
+CASE = "{:,} images of 28 x 28"
+CLASS = 3
 
 
-def network():
+def network() -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((28, 28, 1)),
@@ -32,35 +33,22 @@ def network():
     )
 
 
-def seconds(function):
-    """The median time of a call, after one that traces."""
-    function()
-    times = []
-    for _ in range(REPETITIONS):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def main():
+def rows(job: Job) -> Iterator[Row]:
     keras.utils.set_random_seed(0)
     model = network()
-    x = np.random.default_rng(0).random((1000, 28, 28, 1), dtype="float32")
-    forward = tf.function(lambda batch: model(batch, training=False))
-    tensor = tf.constant(x)
-    one, raw = ks.Definition(output=3), ks.Definition(output=3, scale=None)
-    passes = {
-        "forward pass, plain graph": lambda: forward(tensor).numpy(),
-        "explain, gradients only": lambda: ks.explain(model, x, definition=raw),
-        "explain, with scale and shares": lambda: ks.explain(model, x, definition=one).features,
+    x = np.random.default_rng(0).random((job.some(1000, 20), 28, 28, 1), dtype="float32")
+    forward, tensor = tf.function(lambda batch: model(batch, training=False)), tf.constant(x)
+    tasks = {
+        "forward": lambda: forward(tensor).numpy(),
+        "gradients alone": lambda: ks.explain(model, x, definition=ks.Definition(output=CLASS, scale=None)).gradients,
+        "with scale and shares": lambda: ks.explain(model, x, definition=ks.Definition(output=CLASS)).features,
     }
-    times = {name: seconds(function) for name, function in passes.items()}
-    shortest = times["forward pass, plain graph"]
-    print(f"1,000 images of 28 x 28, one of 10 classes; median of {REPETITIONS}")
-    for name, duration in times.items():
-        print(f"{name:32} {1000 * duration:8.1f} ms {duration / shortest:6.1f} forward passes")
+    found = times_in_turns(tasks, job.turns)
+    for name in list(tasks)[1:]:
+        yield ratio(
+            f"explain, {name} / a forward pass", CASE.format(len(x)), found[name], found["forward"], at_most(20)
+        )
 
 
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, rows, turns=15)

@@ -1,66 +1,52 @@
-"""How long a look takes, beside its limit: the bare derivatives of the same network on the same rows.
+"""How long a look takes beside its limit: the bare derivatives of the same network on the same rows.
 
-    python benchmarks/look.py
+    python benchmarks/look.py [--turns N] [--quick]
 
-The limit is one compiled function that makes the derivatives of both classes of the paper's credit network (23
-columns, 64 tanh, softmax of 2) at 25,000 rows, and throws them away. A look also sums them, in float64, with the
-moments of the inputs and the covariances for the standard errors. The same look with eight noise probes in the model
-comes third. They run in turns, in one process: compare the ratios, not the seconds, which depend on the machine.
+The limit is one function, compiled with XLA, that makes the derivatives of both classes of the paper's credit network
+(23 columns, 64 tanh, softmax of 2) at 25,000 rows, and throws them away. A look also sums them up in float64, with the
+moments of the inputs and the covariances for the standard errors. The same function as a plain graph is a second
+reference, and the same looks with eight noise probes in the model come last.
 """
 
-import time
+import functools
+from collections.abc import Iterator
 
+import _credit
 import keras
-import numpy as np
 import tensorflow as tf
+from _bare import COMPILERS, bare
+from _results import Job, Row, at_most, ratio, run, times_in_turns
 
 import keras_sensitivity as ks
 
-ROWS, COLUMNS, TURNS = 25_000, 23, 40
+GOALS = {"std": 1.1, "path": 1.3}
 
 
-def again(layer: keras.Layer) -> keras.Layer:
-    """A layer like this one, not built yet."""
-    return type(layer).from_config(layer.get_config())
+def with_probes(model: keras.Model) -> keras.Model:
+    """A model of the same layers behind noise probes."""
+    layers = [type(layer).from_config(layer.get_config()) for layer in model.layers]
+    return keras.Sequential([keras.Input(model.input_shape[1:]), ks.NoiseProbes(), *layers])
 
 
-def main() -> None:
-    keras.utils.set_random_seed(0)
-    layers = keras.layers
-    model = keras.Sequential([keras.Input((COLUMNS,)), layers.Dense(64, "tanh"), layers.Dense(2, "softmax")])
-    x = np.random.default_rng(0).normal(size=(ROWS, COLUMNS)).astype("float32")
-    rows = tf.constant(x)
+def rows(job: Job) -> Iterator[Row]:
+    model, x = _credit.network(), _credit.rows(job.some(25_000, 100))
+    probed = with_probes(model)
 
-    @tf.function(jit_compile=True)
-    def bare(rows: tf.Tensor) -> list[tf.Tensor]:
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(rows)
-            probabilities = tf.unstack(model(rows, training=False), axis=1)
-        return [tape.gradient(probability, rows) for probability in probabilities]
+    def derivatives(rows: tf.Tensor) -> list[tf.Tensor]:
+        return [tf.gradients(unit, rows)[0] for unit in tf.unstack(model(rows, training=False), axis=1)]
 
-    def seconds(task: object) -> float:
-        start = time.perf_counter()
-        task()  # type: ignore[operator]
-        return time.perf_counter() - start
-
-    def limit() -> None:
-        tf.nest.map_structure(lambda tensor: tensor.numpy(), bare(rows))
-
-    probed = keras.Sequential([keras.Input((COLUMNS,)), ks.NoiseProbes(), *map(again, model.layers)])
-    tasks = limit, lambda: ks.measure(model, x), lambda: ks.measure(probed, x)
-    first = seconds(tasks[1])
-    for task in tasks:
-        task()
-    times = np.array([[seconds(task) for task in tasks] for _ in range(TURNS)])
-    bare_ms, look_ms, probed_ms = 1000 * np.median(times, axis=0)
-    print(f"first measure, with tracing and compiling  {1000 * first:8.1f} ms")
-    print(f"following, median of {TURNS}                    {look_ms:8.1f} ms")
-    print(f"bare derivatives, median of {TURNS}             {bare_ms:8.1f} ms")
-    print(f"ratio, median of {TURNS} pairs                  {np.median(times[:, 1] / times[:, 0]):8.2f}")
-    print(f"with noise probes, median of {TURNS}            {probed_ms:8.1f} ms")
-    print(f"ratio to the same without, median of pairs {np.median(times[:, 2] / times[:, 1]):8.2f}")
-    print(f"the paper's time for the same rows         {500.0:8.1f} ms (on its machine)")
+    tasks = bare(derivatives, x)
+    for scale in GOALS:
+        definition = ks.Definition(scale=scale)
+        tasks[scale] = functools.partial(ks.measure, model, x, definition=definition)
+        tasks[f"{scale}, probes"] = functools.partial(ks.measure, probed, x, definition=definition)
+    found = times_in_turns(tasks, job.turns)
+    for scale, goal in GOALS.items():
+        case = f'{len(x):,} x {_credit.COLUMNS}, scale="{scale}"'
+        for name, limit in zip(COMPILERS, (at_most(goal), ""), strict=True):
+            yield ratio(f"a look / the bare derivatives, {name}", case, found[scale], found[name], limit)
+        yield ratio("a look with noise probes / one without", case, found[f"{scale}, probes"], found[scale])
 
 
 if __name__ == "__main__":
-    main()
+    run(__file__, __doc__, rows, turns=40)
