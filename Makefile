@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: help demo test lint types imports tests slow package gallery pictures examples study-credit study-dead-features \
-	study-agreement study-death-definitions study-public-models paper paper-page benchmark docs docs-serve clean
+	study-agreement study-death-definitions study-public-models paper paper-page benchmark benchmark-page docs docs-serve clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,8 +106,12 @@ study-public-models: $(READY) ## Fit, measure and explain models of public pages
 	$(BIN)/python studies/public_models.py
 	$(BIN)/python studies/public_models_page.py
 
-benchmark: $(READY) ## Run every script in benchmarks/
+benchmark: $(READY) ## What the library costs, in half an hour in which nothing else runs; puts the tables into the documents
 	@$(call run-all,benchmarks)
+	$(MAKE) benchmark-page
+
+benchmark-page: $(READY) ## Write the tables of docs/cost.md, and its picture, from the results in docs/results
+	$(BIN)/python benchmarks/_cost_page.py
 
 clean: ## Remove caches and builds; .venv and runs stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -10,7 +10,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 ROOT = pathlib.Path(__file__).parent
-sys.path[:0] = [str(ROOT / folder) for folder in ("tests", "examples", "examples/paper", "studies", "tools")]
+FOLDERS = "tests", "examples", "examples/paper", "studies", "tools", "benchmarks"
+sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]
 
 import keras
 import numpy as np
