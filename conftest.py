@@ -42,20 +42,6 @@ def _same_start():
         sys.modules["matplotlib.pyplot"].close("all")
 
 
-@pytest.fixture(autouse=True)
-def _plain_graph(request, monkeypatch):
-    """Where a test does not say which compiler it is about, the plain graph: XLA takes seconds for the same numbers."""
-    from keras_sensitivity.networks.keras_tf import passes
-
-    if request.node.get_closest_marker("xla") is None:
-        chosen = passes.chosen_compiler
-
-        def plain(model, jit_compile, specs):
-            return (False, "tests") if jit_compile == "auto" else chosen(model, jit_compile, specs)
-
-        monkeypatch.setattr(passes, "chosen_compiler", plain)
-
-
 @pytest.fixture
 def rng():
     return np.random.default_rng(11)

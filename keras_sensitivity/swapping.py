@@ -34,10 +34,7 @@ class Swapping:
 
     def renew(self) -> None:
         """Ask the network for the pass as it is now."""
-        question = self._plan.question
-        if question.jit_compile == "auto":  # a forward pass is short, and seldom earns what it costs to compile it
-            question = question._replace(jit_compile=False)
-        self._outputs = self._network.swap_pass(self._example, question)
+        self._outputs = self._network.swap_pass(self._example, self._plan.question)
 
     def tally(self) -> Tally:
         """For the swaps of a look."""

@@ -85,7 +85,7 @@ def measure(
             takes more than 10 seconds, as far as they go. Of generators and streams without end the first rows are
             taken. Both are warned of.
         batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
-        jit_compile: Whether to compile with XLA; "auto": where that is faster.
+        jit_compile: Whether to compile with XLA; "auto": only on a GPU, where the layers support it.
         verbose: 0: silent. 1: a progress bar, which compiler was chosen and why, how many features are swapped; and of
             tables the importances are compared with those of real changes on 512 rows, which costs as many forward
             passes of these as there are features, up to 64: see `Importance.agreement`.

@@ -343,15 +343,6 @@ def test_explaining_changes_nothing_in_the_model():
         np.testing.assert_array_equal(before, after.numpy())
 
 
-@pytest.mark.xla
-def test_a_convolution_on_a_cpu_takes_the_plain_graph(capsys, monkeypatch):
-    import tensorflow as tf
-
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
-    ks.explain(cnn(), images(4), verbose=1)
-    assert "plain graph: the convolution" in capsys.readouterr().out
-
-
 def test_rows_of_many_counts_share_few_traces(traces):
     model = zoo.build("linear")
     for count in (5, 6, 7, 8):

@@ -155,7 +155,6 @@ def test_a_row_has_the_same_signs_wherever_it_stands():
     np.testing.assert_allclose(merged.estimation_error, whole.estimation_error, rtol=1e-5)
 
 
-@pytest.mark.xla
 def test_xla_draws_the_same_signs():
     model, x = linear(rows(3, 70)), rows(40, 3)
     plain, compiled = (measure(model, x, jit_compile=jit) for jit in (False, True))

@@ -115,7 +115,6 @@ def test_the_size_of_the_batches_changes_nothing(model, rng, change, batch_size)
     pd.testing.assert_frame_equal(one.table, other.table, rtol=1e-5)
 
 
-@pytest.mark.xla
 @pytest.mark.parametrize("change", ["derivative", "swap"])
 def test_the_compiler_changes_nothing(model, rng, change):
     x, definition = table(rng, 300), ks.Definition(change=change)

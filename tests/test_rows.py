@@ -461,17 +461,6 @@ def test_the_order_of_the_columns_is_the_models(tmp_path):
     pd.testing.assert_frame_equal(ks.Importance.load(tmp_path / "importance.npz").table, importance.table)
 
 
-@pytest.mark.xla
-@pytest.mark.filterwarnings("error")
-def test_sparse_codes_take_the_plain_graph(capsys):
-    inputs = keras.Input((1,), dtype="int32", name="month")
-    model = keras.Model(inputs, layers.Dense(1)(layers.CategoryEncoding(5, "one_hot", sparse=True)(inputs)))
-    assert ks.measure(model, np.arange(60) % 5, verbose=1, definition=STD).features.to_dict() == {
-        "month": pytest.approx(100)
-    }
-    assert "plain graph: XLA takes no sparse tensors" in capsys.readouterr().out
-
-
 @pytest.mark.slow
 def test_a_sequence_of_tokens_to_a_sequence_in_one_pass():
     """Both ways to the same-step derivatives agree behind an embedding with a mask."""

@@ -139,7 +139,7 @@ class Question(NamedTuple):
         inputs: What the network is called with.
         definition: What is differentiated.
         exclude: Names of inputs that are not differentiated with respect to.
-        jit_compile: True, False, or "auto" for whichever is faster, where a network is compiled.
+        jit_compile: Whether to compile with XLA, where there is such a thing; "auto" for what is faster in all.
         has_missing: Whether entries of x may be NaN: nothing is summed up of an entry at a row where it is.
     """
 
