@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,11 +117,11 @@ class Binned:
         sums = [each.sum(axis=0) for each in (self._weight, self._sums(weighted), self._sums(weighted * centred))]
         return Moments.from_sums(sums[0], self.centre, *sums[1:])
 
-    def means(self, squares: Array) -> Means:
+    def means(self, squares: Iterable[Array]) -> Means:
         """Of squared derivatives in each bin.
 
         Args:
-            squares: Shape (num_units, num_samples, num_lags, num_entries).
+            squares: Of each unit, shape (num_samples, num_lags, num_entries).
 
         Returns:
             Weights of shape (num_lags, SLOTS, num_entries), means of shape (num_units, num_lags, SLOTS, num_entries).

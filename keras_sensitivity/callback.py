@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ import pandas as pd
 from keras_sensitivity import errors, plots
 from keras_sensitivity.dead_features import DeadFeatureMonitor, summary
 from keras_sensitivity.definition import Definition
+from keras_sensitivity.effort import MOST_ROWS, affordable_rows
 from keras_sensitivity.fit import callbacks_before, refuse_shared_generator
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.labels import in_words, labels
@@ -65,6 +67,7 @@ class _KeptRows(NamedTuple):
         x: The rows.
         weights: Of the rows; None where all weigh 1.
         lengths: Of sequences of several lengths, else None.
+        num_seen: How many rows were read.
     """
 
     stream: Any
@@ -72,6 +75,7 @@ class _KeptRows(NamedTuple):
     x: Any
     weights: Any
     lengths: Any
+    num_seen: int
 
 
 class SensitivityCallback(keras.callbacks.Callback):
@@ -111,10 +115,11 @@ class SensitivityCallback(keras.callbacks.Callback):
         sample_weight, feature_names, output_names, groups, exclude, definition, batch_size, jit_compile: As in
             `measure`.
         num_samples: Rows to measure, a fixed random subset; of a stream as in `measure`, read once before training and
-            kept; None: all, of streams read anew at each look. These rows also give the bins of the paths, the standard
-            deviations for ``scale="std"``, which columns have few values, and what they are swapped with: see
-            `Definition`. Bins and partners are the same at all looks of a fit. Random numbers that data draw from a
-            generator of their own are drawn once more when they are read here.
+            kept; None: all, of streams read anew at each look. At the default, a look at a costly model takes fewer,
+            so that it costs no more than about a tenth of an epoch, but never fewer than 512. These rows also give the
+            bins of the paths, the standard deviations for ``scale="std"``, which columns have few values, and what they
+            are swapped with: see `Definition`. Bins and partners are the same at all looks of a fit. Random numbers
+            that data draw from a generator of their own are drawn once more when they are read here.
         every_n_epochs: Epochs between looks. The first epoch has one, where none went before, and so has the last.
         log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps. It may be
             the folder of `keras.callbacks.TensorBoard`.
@@ -405,18 +410,30 @@ class SensitivityCallback(keras.callbacks.Callback):
         self._is_off = False
 
     def _rows(self, network: Network) -> Rows:
-        """The rows to measure; of a stream those of the first fit, which a second fit could not read again."""
+        """The rows to measure; by default fewer than there are, where a look would cost too much of an epoch."""
+        rows = self._all_rows(network)
+        count = affordable_rows(network, rows, self.definition)
+        if self.num_samples != MOST_ROWS or rows.num_rows is None or rows.num_rows <= count:
+            return rows
+        self._say(1, f"{self._title}: {count:,} rows, as {rows.num_rows:,} would cost too much; num_samples= sets it.")
+        if is_stream(self.x):
+            return read(rows.x, network, num_samples=count, weights=rows.first.weights, lengths=rows.first.lengths)
+        return read(self.x, network, num_samples=count, weights=self.sample_weight)
+
+    def _all_rows(self, network: Network) -> Rows:
+        """As many rows as asked for; of a stream those of the first fit, which a second fit could not read again."""
         if not is_stream(self.x):
             return read(self.x, network, num_samples=self.num_samples, weights=self.sample_weight)
         kept = self._kept_rows
         if kept is not None and kept.stream is self.x and kept.num_samples == self.num_samples:
-            return read(kept.x, network, weights=kept.weights, lengths=kept.lengths)
+            rows = read(kept.x, network, weights=kept.weights, lengths=kept.lengths)
+            return dataclasses.replace(rows, num_seen=kept.num_seen)
         if self.num_samples is None and not can_be_read_again(self.x):
             errors.refuse_one_shot(type(self.x).__name__)
         rows = read(self.x, network, num_samples=self.num_samples, weights=self.sample_weight)
         if self.num_samples is not None:
             first = rows.first
-            self._kept_rows = _KeptRows(self.x, self.num_samples, rows.x, first.weights, first.lengths)
+            self._kept_rows = _KeptRows(self.x, self.num_samples, rows.x, first.weights, first.lengths, rows.num_seen)
         return rows
 
     def _warn_of_others(self) -> None:

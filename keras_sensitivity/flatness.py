@@ -54,10 +54,10 @@ class FlatHeads:
         traced = self._plan.traced
         if rows is None or traced.num_draws is not None or not self._are_several:
             return
-        count = rows.squares.shape[-1] - traced.num_probes
+        count = rows.derivatives.shape[-1] - traced.num_probes
         self._num_rows += int(np.count_nonzero(weights))
         for head, units in traced.activated.items():
-            is_flat = ~rows.squares[list(units), ..., :count].any(axis=(0, 2, 3))
+            is_flat = ~rows.derivatives[list(units), ..., :count].any(axis=(0, 2, 3))
             self._flat[head] += int(np.count_nonzero(is_flat & (weights > 0)))
 
     def shares(self, flat_part: float, least: float) -> Shares:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -170,7 +170,7 @@ class Measurement:
             if tally is not None:
                 if [leaf.shape for leaf in batch] != [leaf.shape for leaf in plan.first_batch]:
                     errors.refuse_swapped_lengths()
-                tally.add(batch, weights, self._squares(seen.rows) if len(self.swapped) < num_features else None)
+                tally.add(batch, weights, self._h(seen.rows) if len(self.swapped) < num_features else None)
             if index == 0 and plan.num_batches != 1:
                 self._warn_if_slow(time.perf_counter() - start)
         assert look is not None
@@ -238,9 +238,9 @@ class Measurement:
         if self._bins is None or seen.rows is None:
             return seen.look
         binned = self._placed(self._bins, seen.rows.entries, index)
-        moments: dict[str, Mergeable] = {"path": binned.means(seen.rows.squares)}
+        moments: dict[str, Mergeable] = {"path": binned.means(self._squares(seen.rows.derivatives))}
         if seen.rows.same_step is not None:
-            moments["same_step_path"] = binned.means(seen.rows.same_step)
+            moments["same_step_path"] = binned.means(self._squares(seen.rows.same_step))
         if self._values is None:
             moments["spread"] = binned.moments
         return Look({**seen.look, **moments})
@@ -269,15 +269,21 @@ class Measurement:
             found["spread"] = functools.reduce(Moments.merge, spread)
         return found
 
-    def _squares(self, rows: SeenRows | None) -> Array | None:
+    def _squares(self, derivatives: Array) -> Iterator[Array]:
+        """The squares of the derivatives of each unit; where the sum over the units is estimated, that alone."""
+        squares = (np.square(each, dtype=np.float64) for each in derivatives)
+        return squares if self._plan.traced.num_draws is None else iter([sum(squares)])
+
+    def _h(self, rows: SeenRows | None) -> Array | None:
         """The squared derivatives of each row, summed over the units, as in "squares"; None of too many."""
         if rows is None:
             return None
-        squares = rows.squares if rows.same_step is None else rows.same_step
-        count = squares.shape[-1] - self._plan.traced.num_probes
-        if count * squares.shape[2] > JOINT_ENTRIES:
+        derivatives = rows.derivatives if rows.same_step is None else rows.same_step
+        count = derivatives.shape[-1] - self._plan.traced.num_probes
+        if count * derivatives.shape[2] > JOINT_ENTRIES:
             return None
-        return np.asarray(squares[..., :count].sum(axis=0).reshape(squares.shape[1], -1))
+        h = sum(self._squares(derivatives)) * (rows.entries.weights > 0)
+        return np.asarray(h[..., :count].reshape(len(h), -1))
 
     def _warn(self, importance: Importance, heads: FlatHeads) -> None:
         """Warn, once of each, of what makes the numbers mean something else than they seem to."""

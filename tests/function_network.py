@@ -75,7 +75,7 @@ class LookOfRows(FunctionPass):
                 "squares": CrossMoments.empty(x.shape[1]).update(h, weights),
             }
         )
-        rows = SeenRows(Entries(x[:, None], weights[:, None, None]), np.square(g).swapaxes(0, 1)[:, :, None], None)
+        rows = SeenRows(Entries(x[:, None], weights[:, None, None]), g.swapaxes(0, 1)[:, :, None], None)
         return Seen(look, outputs, rows)
 
 

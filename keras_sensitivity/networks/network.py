@@ -104,17 +104,17 @@ class Entries(NamedTuple):
 
 
 class SeenRows(NamedTuple):
-    """What the look pass saw at single rows, for bins along the values.
+    """What the look pass saw at single rows; what it says of an entry that a row has not weighs nothing.
 
     Attributes:
         entries: The values.
-        squares: The squared derivatives, 0 where a row has not the lag, shape (num_units, batch_size, num_lags,
-            num_entries), float64; where the sum over the units is estimated, that alone.
+        derivatives: Of each unit, shape (num_units, batch_size, num_lags, num_entries); where the sum over the units is
+            estimated, of each draw, and the sum of their squares is that of the units.
         same_step: Those of the same step, of the same shape; many-to-many networks only, else None.
     """
 
     entries: Entries
-    squares: Array
+    derivatives: Array
     same_step: Array | None
 
 
@@ -124,7 +124,7 @@ class Seen(NamedTuple):
     Attributes:
         look: The sums.
         outputs: What is differentiated, shape (batch_size, num_units).
-        rows: The single rows, for ``scale="path"``; None for others, and for more than `MOST_DERIVATIVES` of a row.
+        rows: The single rows; None for more than `MOST_DERIVATIVES` of a row.
     """
 
     look: Look
@@ -242,6 +242,10 @@ class Network(abc.ABC):
     @abc.abstractmethod
     def floats_per_row(self, row_shapes: list[tuple[int, ...]], *, keeps_rows: bool) -> int:
         """About how many numbers a row takes while its derivatives are made; an estimate never raises."""
+
+    def num_passes(self, definition: Definition) -> int:
+        """About how many passes, forward and backward, a look takes; an estimate never raises."""
+        return 2
 
     @abc.abstractmethod
     def look_pass(self, batch: Batch, question: Question) -> Pass[Seen]:

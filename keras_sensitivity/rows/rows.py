@@ -48,6 +48,7 @@ class Rows:
         chunks: Opens the rows, from the first on.
         num_rows: How many there are; None for a stream, whose end is not known.
         positions: Where each row stands in the user's x, shape (num_rows,); None for a stream.
+        num_seen: How many rows x has, as far as it was read.
         has_missing: Whether there is NaN.
     """
 
@@ -58,6 +59,7 @@ class Rows:
     chunks: Callable[[], Iterator[Chunk]]
     num_rows: int | None
     positions: Array | None
+    num_seen: int
     has_missing: bool = False
 
     def sample(self) -> Chunk:
@@ -175,7 +177,7 @@ def _read_arrays(x: Any, network: Network, num_samples: int | None, weights: Any
     lacks = has_missing(inputs, columns, dtypes, chunk, network)
     if not chunk.row_weights.any():
         errors.refuse_weightless()
-    return Rows(inputs, columns, dtypes, chunk, lambda: iter([chunk]), len(chunk), positions, lacks)
+    return Rows(inputs, columns, dtypes, chunk, lambda: iter([chunk]), len(chunk), positions, len(every), lacks)
 
 
 def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
@@ -198,14 +200,15 @@ def _read_stream(x: Any, network: Network, num_samples: int | None) -> Rows:
             yield chunk
 
     if num_samples is None:
-        return Rows(inputs, columns, dtypes, first, _Rewound(chunks, inputs, columns), None, None)
+        return Rows(inputs, columns, dtypes, first, _Rewound(chunks, inputs, columns), None, None, len(first))
     if streams.is_endless(x) or not streams.can_be_read_again(x):
         kept, positions = _first_rows(chunks(), num_samples)
+        num_seen = len(kept)
     else:
-        kept, positions, others = _drawn_rows(chunks(), num_samples)
+        kept, positions, num_seen, others = _drawn_rows(chunks(), num_samples)
         _warn_of_others(others, kept, inputs, columns, errors.warn_other_values)
     lacks = has_missing(inputs, columns, dtypes, kept, network)
-    return Rows(inputs, columns, dtypes, kept, lambda: iter([kept]), len(kept), positions, lacks)
+    return Rows(inputs, columns, dtypes, kept, lambda: iter([kept]), len(kept), positions, num_seen, lacks)
 
 
 def _check_shapes(inputs: Inputs, first: Chunk, chunk: Chunk, index: int) -> None:
@@ -231,8 +234,11 @@ def _first_rows(chunks: Iterator[Chunk], num_samples: int) -> tuple[Chunk, Array
     return kept, np.arange(len(kept))
 
 
-def _drawn_rows(chunks: Iterator[Chunk], num_samples: int) -> tuple[Chunk, Array, OtherValues]:
-    """The subset of the rows of a stream that is read through, or as far as there is time, and where they stand."""
+def _drawn_rows(chunks: Iterator[Chunk], num_samples: int) -> tuple[Chunk, Array, int, OtherValues]:
+    """The subset of the rows of a stream that is read through, or as far as there is time, and where they stand.
+
+    Also how many there were, and what is seen in the others.
+    """
     first = next(chunks)
     reservoir, others, begun = Reservoir(num_samples), OtherValues(first), time.monotonic()
     for chunk in itertools.chain([first], chunks):
@@ -241,7 +247,7 @@ def _drawn_rows(chunks: Iterator[Chunk], num_samples: int) -> tuple[Chunk, Array
             break
         others.see(chunk)
         reservoir.add(chunk)
-    return *reservoir.taken(), others
+    return *reservoir.taken(), reservoir.num_seen, others
 
 
 def _warn_of_others(

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from keras_sensitivity.bits import bits_of, row_codes
 
-__all__ = ["Directions"]
+__all__ = ["NUM_DRAWS", "Directions", "are_single"]
 
 # A look takes one backward pass for each unit up to so many passes, or for so few units; beyond, random signs.
 MOST_PASSES, FEW_UNITS = 64, 32
@@ -44,7 +44,7 @@ class Directions(NamedTuple):
             num_units: How many there are.
             passes_of_unit: Backward passes that a unit takes.
         """
-        if num_units <= FEW_UNITS or num_units * passes_of_unit <= MOST_PASSES:
+        if are_single(num_units, passes_of_unit):
             return cls(num_units)
         bits = [tf.reshape(bits_of(_numbers(each)), (each.shape[0], -1)) for each in x]
         return cls(num_units, row_codes(tf.concat(bits, axis=1), num_units, seed=0))
@@ -68,6 +68,11 @@ class Directions(NamedTuple):
             return tf.one_hot(index, self.num_units, dtype=kind)[None]
         bits = tf.bitwise.right_shift(self.codes, tf.cast(index, tf.uint32)) & 1
         return (1 - 2 * tf.cast(bits, kind)) / NUM_DRAWS**0.5
+
+
+def are_single(num_units: int, passes_of_unit: int = 1) -> bool:
+    """Whether the units are sent back one by one; else random signs of all, `NUM_DRAWS` times."""
+    return num_units <= FEW_UNITS or num_units * passes_of_unit <= MOST_PASSES
 
 
 def _numbers(x: tf.Tensor) -> tf.Tensor:

@@ -14,19 +14,29 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import errors
+from keras_sensitivity.definition import Definition
 from keras_sensitivity.moments import Moments
 from keras_sensitivity.networks.inputs import Inputs, Leaf
 from keras_sensitivity.networks.keras_tf.activations import count_activations
 from keras_sensitivity.networks.keras_tf.backward import backward
 from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
+from keras_sensitivity.networks.keras_tf.directions import NUM_DRAWS, are_single
 from keras_sensitivity.networks.keras_tf.facts import Path
 from keras_sensitivity.networks.keras_tf.graphs import Graph
 from keras_sensitivity.networks.keras_tf.history import joined_columns
 from keras_sensitivity.networks.keras_tf.identity import Identity
 from keras_sensitivity.networks.keras_tf.layers import called, check_call, is_stateful, packed
 from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, RowPass, SwapPass, specs_of
-from keras_sensitivity.networks.keras_tf.sums import UNROLLED_UNITS
-from keras_sensitivity.networks.network import Batch, Derivatives, Entries, Network, Pass, Question, Seen
+from keras_sensitivity.networks.network import (
+    MOST_DERIVATIVES,
+    Batch,
+    Derivatives,
+    Entries,
+    Network,
+    Pass,
+    Question,
+    Seen,
+)
 
 __all__ = ["KerasNetwork"]
 
@@ -133,11 +143,21 @@ class KerasNetwork(Network):
         return next((int(shape[0]) for shape in shapes if len(shape) and shape[0]), None)
 
     def floats_per_row(self, row_shapes: list[tuple[int, ...]], *, keeps_rows: bool) -> int:
-        """Activations with their gradients, and the derivatives, which are float64, of the units alive at once."""
+        """Activations with their gradients, and the derivatives, which are float64, of the units kept at once."""
+        units, entries = self._num_units, sum(map(math.prod, row_shapes))
+        kept = units if keeps_rows else min(units, max(1, MOST_DERIVATIVES // max(1, entries)))
+        return count_activations(self._model, row_shapes) + 2 * (kept + 2) * entries
+
+    def num_passes(self, definition: Definition) -> int:
+        """One forward, and one backward for each unit, or for each draw of random signs."""
+        num_units = 1 if isinstance(definition.output, int) else self._num_units
+        return 1 + (num_units if are_single(num_units) else NUM_DRAWS)
+
+    @property
+    def _num_units(self) -> int:
+        """About how many output units the model has, in all heads."""
         outputs = [tensor.shape[-1] or 1 for tensor in getattr(self._model, "outputs", None) or [] if tensor.shape[1:]]
-        units = sum(outputs) or UNROLLED_UNITS
-        units = units if keeps_rows else min(UNROLLED_UNITS, units)
-        return count_activations(self._model, row_shapes) + 2 * (units + 2) * sum(map(math.prod, row_shapes))
+        return sum(outputs) or 1
 
     def look_pass(self, batch: Batch, question: Question) -> Pass[Seen]:
         """Sums of the derivatives of a batch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ from keras_sensitivity.networks.keras_tf.compiled import Compiled, chosen_compil
 from keras_sensitivity.networks.keras_tf.directions import Directions
 from keras_sensitivity.networks.keras_tf.forward import Forward, Scale, wide
 from keras_sensitivity.networks.keras_tf.layers import layers
-from keras_sensitivity.networks.keras_tf.row_sums import RowSums, row_power_sums, row_product_sums
+from keras_sensitivity.networks.keras_tf.row_sums import Rows, Sums
 from keras_sensitivity.networks.keras_tf.same_step import SameStep
 from keras_sensitivity.networks.keras_tf.sums import (
     UNROLLED_UNITS,
@@ -179,44 +179,6 @@ class KerasPass(Pass[R]):
                 self._target_scale /= HALF_SCALE_STEP
 
 
-class _Rows(NamedTuple):
-    """What the device returns for a batch of a look, where a row has not too many derivatives.
-
-    Attributes:
-        reached: Whether each row has a step that is not masked.
-        outputs: What is differentiated, shape (batch_size, num_units).
-        values: Of the entries, shape (batch_size, num_lags, num_entries).
-        valid: 1.0 where a row has an entry, broadcastable to the values; () if every row has every entry.
-        derivatives: In all directions, shape (count, batch_size, num_lags, num_entries).
-        same_step: Those of the same step; () where there are none.
-    """
-
-    reached: Any
-    outputs: Any
-    values: Any
-    valid: Any
-    derivatives: Any
-    same_step: Any
-
-
-class _Sums(NamedTuple):
-    """The sums over a batch of a look, made on the device or of the rows; the single rows are None where unknown."""
-
-    reached: Any
-    num_samples: Any
-    num_flat: Any
-    weight: Any
-    weight_squares: Any
-    lag_weights: Any
-    derivatives: Any
-    same_step: Any
-    inputs: Any
-    outputs: Any
-    squares: Any
-    output_rows: Any
-    rows: Any = ()
-
-
 class LookPass(KerasPass[Seen]):
     """The pass of a look at a batch."""
 
@@ -236,7 +198,7 @@ class LookPass(KerasPass[Seen]):
         shape = (x[0].shape[0], *forward.shape)
         if self.num_derivatives > MOST_DERIVATIVES:
             return self._sums(weights, forward, directions, newest, same_step)
-        return _Rows(
+        return Rows(
             forward.reached,
             forward.target,
             forward.values,
@@ -252,7 +214,7 @@ class LookPass(KerasPass[Seen]):
         directions: Directions,
         newest: Callable[[Directions, Any], tf.Tensor],
         same_step: Callable[[Directions, Any], tf.Tensor] | None,
-    ) -> _Sums:
+    ) -> Sums:
         """The sums over wide rows, which are not kept."""
         valid, rows = forward.valid, weights[:, None]
         present = rows[:, :, None] * valid
@@ -263,7 +225,7 @@ class LookPass(KerasPass[Seen]):
         if same_step is not None:
             diagonal, h = sums_over_directions(same_step, directions, present, shape)
         h = tf.reshape((h * valid)[..., self._of_inputs(h)], (shape[0], -1))
-        return _Sums(
+        return Sums(
             reached=forward.reached,
             num_samples=tf.math.count_nonzero(weights),
             num_flat=tf.math.count_nonzero(flat),
@@ -282,62 +244,42 @@ class LookPass(KerasPass[Seen]):
         """Where the entries of the inputs stand; those of the probes follow."""
         return slice(entries.shape[-1] - self.num_probes)
 
-    def _on_host(self, found: Any, weights: Array) -> _Sums:
-        """The sums over rows that came back."""
-        if not isinstance(found, _Rows):
-            return _Sums(*found)
-        present = weights[:, None, None] * found.valid if len(found.valid) else weights[:, None, None]
-        are_signs = self.num_draws is not None
-        newest = RowSums.of(found.derivatives, present, are_signs=are_signs)
-        measured, same_step = newest, None
-        if len(found.same_step):
-            measured = same_step = RowSums.of(found.same_step, present, are_signs=are_signs)
-        valid = found.valid if len(found.valid) else 1.0
-        h = (measured.h * valid if len(found.valid) else measured.h)[..., self._of_inputs(measured.h)]
-        is_flat = ~newest.h[..., self._of_inputs(newest.h)].any(axis=(1, 2))
-        return _Sums(
-            reached=found.reached,
-            num_samples=np.count_nonzero(weights),
-            num_flat=np.count_nonzero(is_flat & (weights > 0)),
-            weight=np.array([weights.sum()]),
-            weight_squares=np.array([np.square(weights).sum()]),
-            lag_weights=present.sum(axis=0),
-            derivatives=newest.sums,
-            same_step=() if same_step is None else same_step.sums,
-            inputs=row_power_sums(found.values, present),
-            outputs=row_power_sums(found.outputs, weights[:, None]),
-            squares=row_product_sums(h.reshape(len(h), -1), weights),
-            output_rows=found.outputs,
-            rows=SeenRows(
-                Entries(found.values, present),
-                newest.squares * valid if len(found.valid) else newest.squares,
-                None if same_step is None else same_step.squares * valid,
-            ),
-        )
+    def _on_host(self, found: Any, weights: Array) -> tuple[Sums, SeenRows | None]:
+        """The sums, and the rows that came back."""
+        if not isinstance(found, Rows):
+            return Sums(*found), None
+        num_inputs = found.values.shape[-1] - self.num_probes
+        with np.errstate(invalid="ignore", over="ignore"):  # `_are_finite` says so
+            sums = Sums.of(found, weights, num_inputs=num_inputs, are_signs=self.num_draws is not None)
+        present = weights[:, None, None] * (found.valid if len(found.valid) else 1.0)
+        same_step = found.same_step if len(found.same_step) else None
+        return sums, SeenRows(Entries(found.values, present), found.derivatives, same_step)
 
-    def _are_finite(self, found: _Sums) -> bool:
+    def _are_finite(self, found: tuple[Sums, SeenRows | None]) -> bool:
         # The squares of derivatives that are not finite would not be either.
-        return all(np.isfinite(sums[-1]).all() for sums in (found.derivatives, found.same_step, found.squares) if sums)
+        sums = found[0]
+        return all(np.isfinite(each[-1]).all() for each in (sums.derivatives, sums.same_step, sums.squares) if each)
 
-    def _has_derivatives(self, found: _Sums, rows: Array) -> bool:
-        return bool(found.num_flat < found.num_samples)
+    def _has_derivatives(self, found: tuple[Sums, SeenRows | None], rows: Array) -> bool:
+        return bool(found[0].num_flat < found[0].num_samples)
 
-    def _result(self, found: _Sums) -> tuple[Seen, Array]:
-        derivatives, probes = Moments.from_sums(found.lag_weights, *found.derivatives).split(self.num_probes)
-        inputs, noise = Moments.from_sums(found.lag_weights, *found.inputs).split(self.num_probes)
+    def _result(self, found: tuple[Sums, SeenRows | None]) -> tuple[Seen, Array]:
+        sums, rows = found
+        derivatives, probes = Moments.from_sums(sums.lag_weights, *sums.derivatives).split(self.num_probes)
+        inputs, noise = Moments.from_sums(sums.lag_weights, *sums.inputs).split(self.num_probes)
         moments: dict[str, Mergeable] = {
-            "samples": Count(int(found.num_samples)),
-            "flat": Count(int(found.num_flat)),
+            "samples": Count(int(sums.num_samples)),
+            "flat": Count(int(sums.num_flat)),
             "derivatives": derivatives,
             "inputs": inputs,
-            "outputs": Moments.from_sums(found.weight, *found.outputs),
-            "squares": CrossMoments.from_sums(found.weight, found.weight_squares, *found.squares),
+            "outputs": Moments.from_sums(sums.weight, *sums.outputs),
+            "squares": CrossMoments.from_sums(sums.weight, sums.weight_squares, *sums.squares),
         }
-        if found.same_step:
-            moments["same_step"] = Moments.from_sums(found.lag_weights, *found.same_step).split(self.num_probes)[0]
+        if sums.same_step:
+            moments["same_step"] = Moments.from_sums(sums.lag_weights, *sums.same_step).split(self.num_probes)[0]
         if probes is not None and noise is not None:
             moments |= {"probes": probes, "noise": noise}
-        return Seen(Look(moments), found.output_rows, found.rows or None), found.reached
+        return Seen(Look(moments), sums.output_rows, rows), sums.reached
 
 
 class RowPass(KerasPass[Derivatives]):

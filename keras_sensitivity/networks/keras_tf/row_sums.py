@@ -13,66 +13,162 @@ import numpy as np
 from keras_sensitivity.moments import product
 from keras_sensitivity.networks.keras_tf.sums import CROSS_ENTRIES
 
-__all__ = ["RowSums", "row_power_sums", "row_product_sums"]
+__all__ = ["Rows", "Sums"]
 
 Array = np.ndarray[Any, Any]
 
+# Derivatives that are summed up at a time: with what is made of them they fit into the cache of a processor.
+BLOCK = 2**16
 
-class RowSums(NamedTuple):
-    """What is made of the derivatives g of single rows.
+
+class Rows(NamedTuple):
+    """What the device returns for a batch of a look, where a row has not too many derivatives.
 
     Attributes:
-        sums: The power sums of each unit, stacked; where random signs were sent back, of a unit whose mean is 0.
-        h: The sum of the g**2 over the units, shape (batch_size, num_lags, num_entries).
-        squares: The g**2, stacked; of random signs h alone.
+        reached: Whether each row has a step that is not masked.
+        outputs: What is differentiated, shape (batch_size, num_units).
+        values: Of the entries, shape (batch_size, num_lags, num_entries).
+        valid: 1.0 where a row has an entry, broadcastable to the values; () if every row has every entry.
+        derivatives: Of each unit, or of each draw of random signs, shape (count, batch_size, num_lags, num_entries).
+        same_step: Those of the same step; () where there are none.
     """
 
-    sums: tuple[Array, ...]
-    h: Array
-    squares: Array
+    reached: Any
+    outputs: Any
+    values: Any
+    valid: Any
+    derivatives: Any
+    same_step: Any
+
+
+class Sums(NamedTuple):
+    """The sums over a batch of a look, made on the device or of its `Rows`: see `Moments.from_sums`."""
+
+    reached: Any
+    num_samples: Any
+    num_flat: Any
+    weight: Any
+    weight_squares: Any
+    lag_weights: Any
+    derivatives: Any
+    same_step: Any
+    inputs: Any
+    outputs: Any
+    squares: Any
+    output_rows: Any
 
     @classmethod
-    def of(cls, derivatives: Array, weights: Array, *, are_signs: bool) -> RowSums:
-        """Sum up.
+    def of(cls, rows: Rows, weights: Array, *, num_inputs: int, are_signs: bool) -> Sums:
+        """Sum up, block by block.
 
         Args:
-            derivatives: Of each unit, or of each draw of random signs, shape (count, batch_size, num_lags,
-                num_entries).
-            weights: Of the rows, broadcastable to those of a unit.
+            rows: The rows.
+            weights: Of the rows, shape (batch_size,).
+            num_inputs: How many entries are of the inputs; noise follows.
             are_signs: Whether random signs were sent back.
         """
-        squares = np.square(derivatives, dtype=np.float64)
-        h = squares[0] if len(squares) == 1 else squares.sum(axis=0)
-        if are_signs:
-            zeros = np.zeros(h.shape[1:])[None]
-            return cls((zeros, zeros, _sums(h, weights)[None]), h, h[None])
-        sums = zip(*(row_power_sums(of_unit, weights) for of_unit in derivatives), strict=True)
-        return cls(tuple(map(np.stack, sums)), h, squares)
+        derivative_sums = _SquareSums if are_signs else _PowerSums
+        valid = rows.valid if len(rows.valid) else np.ones((len(weights), 1, 1))
+        of_rows = weights[:, None, None]
+        present = of_rows * valid
+        derivatives, squares = derivative_sums(rows.derivatives, present), _ProductSums()
+        same_step = derivative_sums(rows.same_step, present) if len(rows.same_step) else None
+        inputs, outputs = _PowerSums(rows.values[None], present), _PowerSums(rows.outputs[None, :, None], of_rows)
+        num_flat: Any = 0
+        size = max(1, BLOCK // rows.derivatives[:, 0].size)
+        for part in (slice(start, start + size) for start in range(0, len(weights), size)):
+            for sums in (derivatives, same_step, inputs, outputs):
+                if sums is not None:
+                    sums.add(part)
+            h = _h(rows.derivatives[:, part])[..., :num_inputs]
+            num_flat += np.count_nonzero((h.sum(axis=(1, 2)) == 0) & (weights[part] > 0))
+            if same_step is not None:
+                h = _h(rows.same_step[:, part])[..., :num_inputs]
+            squares.add((h * valid[part, :, :num_inputs]).reshape(len(h), -1), weights[part])
+        return cls(
+            reached=rows.reached,
+            num_samples=np.count_nonzero(weights),
+            num_flat=num_flat,
+            weight=np.array([weights.sum()]),
+            weight_squares=np.array([np.square(weights).sum()]),
+            lag_weights=np.broadcast_to(present.sum(axis=0), (rows.values.shape[1], present.shape[2])),
+            derivatives=derivatives.sums,
+            same_step=() if same_step is None else same_step.sums,
+            inputs=tuple(each[0] for each in inputs.sums),
+            outputs=tuple(each[0, 0] for each in outputs.sums),
+            squares=squares.sums,
+            output_rows=rows.outputs,
+        )
 
 
-def row_power_sums(values: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """Shift, and weighted sums of ``v - shift`` and its squares: see `Moments.from_sums`; rows first."""
-    shift = values[0].astype(np.float64)
-    centred = np.subtract(values, shift, dtype=np.float64)
-    total = _sums(centred, weights)
-    return shift, total, _sums(np.square(centred, out=centred), weights)
+class _PowerSums:
+    """Weighted sums of what differs from the first row, and of its squares, shape (count, num_lags, num_entries).
 
-
-def row_product_sums(values: Array, weights: Array) -> tuple[Array, Array, Array]:
-    """Shift, and weighted sums of ``v - shift`` and of its products, or only squares for wide inputs.
-
-    The values have the shape (batch_size, num_entries), the weights (batch_size,).
+    Args:
+        values: Shape (count, batch_size, num_lags, num_entries).
+        weights: Of the rows, broadcastable to the values of one of ``count``.
     """
-    if values.shape[1] > CROSS_ENTRIES:
-        return row_power_sums(values, weights)
-    shift = values[0]
-    centred = values - shift
-    weighted = centred * weights[:, None]
-    return shift, weighted.sum(axis=0), product(weighted, centred)
+
+    def __init__(self, values: Array, weights: Array) -> None:
+        self._values, self._weights = values, weights
+        self._shift = values[:, 0].astype(np.float64)
+        self._total, self._squares = np.zeros_like(self._shift), np.zeros_like(self._shift)
+
+    def add(self, rows: slice) -> None:
+        """Add some rows."""
+        centred = np.subtract(self._values[:, rows], self._shift[:, None], dtype=np.float64)
+        self._total += _weighted(centred, self._weights[rows])
+        self._squares += _weighted(np.square(centred, out=centred), self._weights[rows])
+
+    @property
+    def sums(self) -> tuple[Array, Array, Array]:
+        """Shift, sums, and sums of squares."""
+        return self._shift, self._total, self._squares
 
 
-def _sums(values: Array, weights: Array) -> Array:
-    """Sums over the rows; weights that a row has as a whole are multiplied by while it is added."""
-    if weights.size > len(weights):
-        return np.asarray((values * weights).sum(axis=0))
-    return product(weights.reshape(-1, 1), values.reshape(len(values), -1)).reshape(values.shape[1:])
+class _SquareSums:
+    """The same of random signs, which mean nothing one by one: of a single unit, whose square is h and whose mean 0."""
+
+    def __init__(self, values: Array, weights: Array) -> None:
+        self._values, self._weights = values, weights
+        self._squares = np.zeros(values[:1, 0].shape)
+
+    def add(self, rows: slice) -> None:
+        """Add some rows."""
+        self._squares += _weighted(_h(self._values[:, rows])[None], self._weights[rows])
+
+    @property
+    def sums(self) -> tuple[Array, Array, Array]:
+        """Shift, sums, and sums of squares."""
+        zeros = np.zeros_like(self._squares)
+        return zeros, zeros, self._squares
+
+
+class _ProductSums:
+    """Weighted sums of what differs from the first row, and of its products, or only squares for wide inputs."""
+
+    def __init__(self) -> None:
+        self.sums: tuple[Any, Any, Any] = (None, 0.0, 0.0)
+
+    def add(self, values: Array, weights: Array) -> None:
+        """Add some rows, shape (num_rows, num_columns), with weights of shape (num_rows,)."""
+        shift, total, products = self.sums
+        shift = values[0] if shift is None else shift
+        centred = values - shift
+        weighted = centred * weights[:, None]
+        is_wide = values.shape[1] > CROSS_ENTRIES
+        more = (weighted * centred).sum(axis=0) if is_wide else product(weighted, centred)
+        self.sums = shift, total + weighted.sum(axis=0), products + more
+
+
+def _h(derivatives: Array) -> Array:
+    """The sum of the squares over the units, or over the draws."""
+    squares = np.square(derivatives, dtype=np.float64)
+    return squares[0] if len(squares) == 1 else np.asarray(squares.sum(axis=0))
+
+
+def _weighted(values: Array, weights: Array) -> Array:
+    """Sums over the rows, which are the second axis."""
+    if weights.size == len(weights):
+        return np.asarray(np.einsum("n,un...->u...", weights.ravel(), values))
+    return np.asarray((values * weights).sum(axis=1))

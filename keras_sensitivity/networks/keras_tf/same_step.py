@@ -93,6 +93,7 @@ def _exact(forward: Forward, sequences: Sequence[int], scale: Scale, question: Q
     tensors = [forward.tensors[index] for index in sequences]
     target = units_of(forward.run.heads, question.definition.output, keeps_steps=True)[1]
     rows = tf.cast(scale.rows, target.dtype)[:, None, None]
+    kinds = [tensor.dtype if scale.target is None else tf.float64 for tensor in tensors]
 
     def derivatives(directions: Directions, index: Any) -> list[tf.Tensor]:
         of_rows = rows * directions(index, target.dtype)[:, None]
@@ -101,7 +102,7 @@ def _exact(forward: Forward, sequences: Sequence[int], scale: Scale, question: Q
             direction = of_rows * tf.one_hot(step, count, dtype=target.dtype)[:, None]
             return [g[:, step] for g in derivatives_of(target, tensors, direction, scale)]
 
-        by_step = tf.map_fn(at, tf.range(count), fn_output_signature=[tf.float64] * len(tensors))
+        by_step = tf.map_fn(at, tf.range(count), fn_output_signature=kinds)
         return [
             tf.ensure_shape(tf.transpose(g, (1, 0, *range(2, len(g.shape)))), tensor.shape)
             for g, tensor in zip(by_step, tensors, strict=True)
