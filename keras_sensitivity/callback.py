@@ -478,7 +478,8 @@ class SensitivityCallback(keras.callbacks.Callback):
             events = trajectory.events_at(epoch)
             if events:
                 self._say(1, f"{self._title}, epoch {epoch}: {summary(events)}")
-            self._say(2, f"{self._title}, epoch {epoch}: most important: {in_words(look.features, most=5)}")
+            if self.verbose >= 2:
+                self._say(2, f"{self._title}, epoch {epoch}: most important: {in_words(look.features, most=5)}")
 
     @contextlib.contextmanager
     def _harmless(self, epoch: int) -> Iterator[None]:

@@ -13,10 +13,10 @@ __all__ = ["MOST_ROWS", "affordable_rows"]
 
 # Rows of a look at the most, unless the user says another number, and at the least, if there are so many: the standard
 # errors of shares at fewer are several percentage points.
-MOST_ROWS, FEWEST_ROWS = 4096, 512
+MOST_ROWS, FEWEST_ROWS = 4096, 256
 
 # What a look may cost: a part of an epoch, or so many numbers of the network, which take some 10 ms.
-PART, FREE = 0.1, 2**23
+PART, FREE = 0.05, 2**22
 
 # An epoch is taken to pass once through the rows of x, in Keras' default batches. A step has three passes, forward,
 # and backward to the weights and to the layers; besides it takes Keras as long as so many numbers.

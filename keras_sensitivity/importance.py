@@ -684,7 +684,7 @@ class Importance:
     def _sizes(self) -> Sizes:
         return Sizes(self._look, self._features, self.definition, self._swapped, self._num_draws)
 
-    @property
+    @functools.cached_property
     def _names(self) -> pd.Index[str]:
         return pd.Index(self._features.names)
 

@@ -271,9 +271,11 @@ def product(one: Array, other: Array) -> Array:
     times as long as they work, while something else keeps the processor busy.
     """
     size = max(1, SMALL_PRODUCT // (one.shape[1] * other.shape[1]))
-    starts = range(0, len(one), size)
-    products = (one[start : start + size].T @ other[start : start + size] for start in starts)
-    return sum(products, np.zeros((one.shape[1], other.shape[1])))
+    total = np.zeros((one.shape[1], other.shape[1]))
+    of_some = np.empty_like(total)
+    for start in range(0, len(one), size):
+        total += np.matmul(one[start : start + size].T, other[start : start + size], out=of_some)
+    return total
 
 
 def _mean(weight: Array, mean: Array) -> Array:

@@ -155,18 +155,23 @@ def _without_holes(h: Array, weight: Array, present: Array, mean: Array) -> Arra
     Beyond the last of them it is that of the last or the mean of all, whichever is less: a tail that is flat stays
     flat, and one that was left on its steepest part is not taken to go on like this. Of a linear model both are right.
     """
-    for lag, entry in zip(*np.nonzero(((weight == 0) & present).any(axis=-2)), strict=True):
-        known = weight[lag, :, entry]
-        here = known > 0
-        if here.any():
-            x = mean[:, entry]
-            is_beyond = (x < x[here].min()) | (x > x[here].max())
-            for index in np.ndindex(h.shape[:-3]):
-                values = h[(*index, lag, slice(None), entry)]
-                filled = np.interp(x, x[here], values[here])
-                filled[is_beyond] = np.minimum(filled[is_beyond], np.average(values, weights=known))
-                h[(*index, lag, slice(None), entry)] = filled
-    return h
+    is_known = weight > 0
+    is_hole = ~is_known & present & is_known.any(axis=-2, keepdims=True)
+    if not is_hole.any():
+        return h
+    bins = np.arange(weight.shape[-2])[:, None]
+    before = np.maximum.accumulate(np.where(is_known, bins, -1), axis=-2)
+    behind = np.minimum.accumulate(np.where(is_known, bins, len(bins))[..., ::-1, :], axis=-2)[..., ::-1, :]
+    is_beyond = (before < 0) | (behind == len(bins))
+    # Beyond the last one known, both neighbours are that one.
+    before, behind = np.where(before < 0, behind, before), np.where(behind == len(bins), before, behind)
+    values = np.broadcast_to(mean, weight.shape)
+    here, there = (np.take_along_axis(values, each % len(bins), axis=-2) for each in (before, behind))
+    part = quotient(values - here, there - here)
+    low, high = (np.take_along_axis(h, np.broadcast_to(each % len(bins), h.shape), -2) for each in (before, behind))
+    filled = low + part * (high - low)
+    whole = quotient((h * weight).sum(axis=-2, keepdims=True), weight.sum(axis=-2, keepdims=True))
+    return np.where(is_hole, np.where(is_beyond, np.minimum(filled, whole), filled), h)
 
 
 def rms_by_lag(squares: Array, features: Features) -> Array:

@@ -382,3 +382,25 @@ def test_bins_without_a_measured_row_lie_between_their_neighbours():
     holes = Means(np.array([1.0, 0, 0, 1])[None, :, None], np.array([4.0, 0, 0, 4])[None, None, :, None])
     np.testing.assert_allclose(shares.path_squares(spread, holes), shares.path_squares(spread, whole))
     np.testing.assert_allclose(shares.path_squares(spread, whole)[0, 0, 0], 4 * np.arange(4).var())
+
+
+@pytest.mark.parametrize("missing", [0.1, 0.5, 0.9])
+def test_holes_are_filled_as_one_by_one(rng, missing):
+    """Bins, of which some have no rows in the background and some none that were measured, entry by entry."""
+    num_units, num_lags, num_bins, num_entries = 2, 3, 8, 20
+    present = rng.random((num_bins, num_entries)) > 0.2
+    mean = np.where(present, np.sort(rng.normal(size=(num_bins, num_entries)), axis=0), 0.0)
+    weight = rng.integers(1, 9, size=(num_lags, num_bins, num_entries)) * present
+    weight *= rng.random(weight.shape) > missing
+    h = rng.random((num_units, *weight.shape)) * (weight > 0)
+    spread = Moments(present.astype(float), mean, np.zeros(mean.shape))
+    found = shares.path(spread, Means(weight.astype(float), h)).slope ** 2
+    for lag, entry in np.ndindex(num_lags, num_entries):
+        here, known = present[:, entry], weight[lag, :, entry] > 0
+        for unit in range(num_units if known.any() else 0):
+            x, values = mean[known, entry], h[unit, lag, known, entry]
+            expected = np.interp(mean[here, entry], x, values)
+            is_beyond = (mean[here, entry] < x.min()) | (mean[here, entry] > x.max())
+            whole = np.average(values, weights=weight[lag, known, entry])
+            expected[is_beyond] = np.minimum(expected[is_beyond], whole)
+            np.testing.assert_allclose(found[unit, lag, : here.sum(), entry], expected, atol=1e-12)
