@@ -116,10 +116,10 @@ class SensitivityCallback(keras.callbacks.Callback):
             `measure`.
         num_samples: Rows to measure, a fixed random subset; of a stream as in `measure`, read once before training and
             kept; None: all, of streams read anew at each look. At the default, a look at a costly model takes fewer,
-            so that it costs no more than about a tenth of an epoch, but never fewer than 512. These rows also give the
-            bins of the paths, the standard deviations for ``scale="std"``, which columns have few values, and what they
-            are swapped with: see `Definition`. Bins and partners are the same at all looks of a fit. Random numbers
-            that data draw from a generator of their own are drawn once more when they are read here.
+            so that it costs about a twentieth of an epoch, but never fewer than 256. These rows also give the bins of
+            the paths, the standard deviations for ``scale="std"``, which columns have few values, and what they are
+            swapped with: see `Definition`. Bins and partners are the same at all looks of a fit. Random numbers that
+            data draw from a generator of their own are drawn once more when they are read here.
         every_n_epochs: Epochs between looks. The first epoch has one, where none went before, and so has the last.
         log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps. It may be
             the folder of `keras.callbacks.TensorBoard`.
@@ -473,7 +473,9 @@ class SensitivityCallback(keras.callbacks.Callback):
                 look = self._live.measurement.look()
             trajectory = self._trajectory.after(epoch, look)
             if self._live.writer is not None:
-                self._live.writer.write(look, epoch, trajectory.scalars)
+                self._live.writer.write(
+                    look, epoch, trajectory.scalars, threshold=trajectory.threshold, events=trajectory.events_at(epoch)
+                )
             self._trajectory = trajectory
             events = trajectory.events_at(epoch)
             if events:

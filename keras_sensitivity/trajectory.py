@@ -91,6 +91,11 @@ class Trajectory:
         dead = {} if self.monitor is None else {DEAD_KEY: float(len(self.record.dead))}
         return {**dead, SHIFT_KEY: float(shift)}
 
+    @property
+    def threshold(self) -> float | None:
+        """Below which features die, percent; None if nobody judges."""
+        return None if self.monitor is None or self.newest is None else self.monitor.threshold_of(self.newest)
+
     def shares(self, chosen: bool | Sequence[str]) -> dict[str, float]:
         """Importances of the chosen features, percent; True: of all."""
         if self.newest is None:

@@ -231,7 +231,7 @@ def test_an_error_in_a_look_warns_once_and_the_fit_goes_on(tmp_path, error):
 def test_a_look_whose_writing_fails_is_in_no_record(tmp_path, monkeypatch):
     from keras_sensitivity.records.looks import LookWriter
 
-    def broken(self, importance, epoch, scalars):
+    def broken(self, importance, epoch, scalars, **_):
         if epoch == 1:
             raise OSError(28, "No space left on device")
 

@@ -40,10 +40,10 @@ def affordable(model, count, definition=None):
     [
         (table, 1000, 4096, np.inf),
         (table, 100_000, 4096, np.inf),
-        (recurrent, 300, 512, 1000),
-        (recurrent, 2000, 512, 1000),  # a fit of seconds, of which a look at all would take a fifth
+        (recurrent, 300, 256, 500),
+        (recurrent, 2000, 256, 500),  # a fit of seconds, of which a look at all would take a fifth
         (recurrent, 100_000, 4096, np.inf),  # an epoch of minutes
-        (convolution, 1797, 512, 512),
+        (convolution, 1797, 256, 256),
     ],
 )
 def test_a_look_costs_a_small_part_of_an_epoch(build, count, least, most):
@@ -53,7 +53,7 @@ def test_a_look_costs_a_small_part_of_an_epoch(build, count, least, most):
 def test_what_takes_more_passes_takes_fewer_rows():
     one, many = (affordable(recurrent(units=units), 20_000) for units in (1, 10))
     assert many < one / 4
-    assert affordable(recurrent(units=1000), 20_000) > 512  # four random signs
+    assert affordable(recurrent(units=1000), 20_000) > 256  # four random signs
     assert affordable(recurrent(units=10), 20_000, ks.Definition(output=3)) > 4 * many
 
 
@@ -86,7 +86,7 @@ def test_a_number_that_was_asked_for_is_measured(fitted, num_samples, measured, 
 def test_the_default_is_said_and_taken(fitted, capsys):
     watch = watched(fitted, fitted[1], verbose=1)
     count = watch.importance.num_samples
-    assert 512 <= count < 1000
+    assert 256 <= count < 500
     assert f"{count} rows, as 1,500 would cost too much; num_samples= sets it." in capsys.readouterr().out
     again = watched(fitted, fitted[1])
     assert again.importance.num_samples == count
@@ -109,4 +109,4 @@ def test_a_stream_keeps_as_many_rows_at_every_fit(fitted):
 
 
 def test_few_rows_are_all_measured(fitted):
-    assert watched(fitted, fitted[1][:500]).importance.num_samples == 500
+    assert watched(fitted, fitted[1][:250]).importance.num_samples == 250

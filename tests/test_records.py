@@ -72,13 +72,33 @@ def test_every_look_is_written_at_its_epoch(tmp_path):
     assert plugin(events, "ranking_table") == "text"
 
 
-def test_at_most_20_scalars_a_look(rng, tmp_path):
-    watch = ks.SensitivityCallback(rng.normal(size=(50, 64)), log_dir=tmp_path)
-    fit([watch], watch.x, epochs=1)
+@pytest.mark.parametrize(("num_features", "num_curves"), [(3, 3), (50, 50), (64, 50)])
+def test_curves_never_break(rng, tmp_path, num_features, num_curves):
+    """Those of all features, or of the most important at the first look, however the ranking changes."""
+    watch = ks.SensitivityCallback(rng.normal(size=(50, num_features)), log_dir=tmp_path)
+    model = keras.Sequential([keras.Input((num_features,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+
+    class Shuffle(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            model.layers[0].kernel.assign(rng.normal(size=(num_features, 1)))
+
+    model.fit(watch.x, watch.x[:, :1], epochs=4, callbacks=[Shuffle(), watch], verbose=0)
     events = read(tmp_path / "sensitivity")
     tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("importance/")]
-    assert set(tags) == {f"importance/{name}" for name in watch.importance.features.nlargest(20).index}
-    text = values(events, "ranking_table")[0].item().decode()
+    first = watch.trajectory.iloc[0].nlargest(num_curves)
+    assert set(tags) == {f"importance/{name}" for name in first.index}
+    for tag in tags:
+        written = values(events, tag)
+        assert list(written) == [0, 1, 2, 3]
+        curve = watch.trajectory[tag.removeprefix("importance/")]
+        np.testing.assert_allclose(list(written.values()), curve, rtol=1e-6)
+
+
+def test_the_table_has_at_most_20_rows(rng, tmp_path):
+    watch = ks.SensitivityCallback(rng.normal(size=(50, 64)), log_dir=tmp_path)
+    fit([watch], watch.x, epochs=1)
+    text = values(read(tmp_path / "sensitivity"), "ranking_table")[0].item().decode()
     assert len(text.splitlines()) == 2 + 20 + 1
     assert "the other 44" in text
 
@@ -103,10 +123,9 @@ def test_lags_are_written_too(rng, tmp_path):
     model.fit(x, x[:, 0, :1], epochs=2, callbacks=[watch], verbose=0)
     events = read(tmp_path / "sensitivity")
     tags = events.Tags()["tensors"]
-    top = watch.importance.lags.nlargest(20)
-    for lag, share in top.items():
+    for lag, share in watch.importance.lags.items():
         assert values(events, f"lag/{lag}")[1] == pytest.approx(share, rel=1e-6)
-    assert sum(tag.startswith("lag/") for tag in tags) < 25
+    assert sum(tag.startswith("lag/") for tag in tags) == 25
     assert {plugin(events, tag) for tag in ("lags", "lags_and_features")} == {"images"}
 
 
@@ -218,8 +237,10 @@ def test_a_look_that_was_cut_off_is_left_out(tmp_path):
     fit([watch], x)
     (path,) = (tmp_path / "sensitivity").iterdir()
     whole = path.read_bytes()
-    path.write_bytes(whole[: whole.rindex(b"trajectory/importances")])
-    pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path), watch.trajectory[:2])
+    cut = whole.rindex(b"sensitivity/look")
+    for end in (cut, cut + 10, cut + 40, cut + 100):
+        path.write_bytes(whole[:end])
+        pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path), watch.trajectory[:2])
 
 
 def test_files_are_read_in_the_order_of_their_numbers(tmp_path):

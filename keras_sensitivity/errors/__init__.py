@@ -161,6 +161,7 @@ from keras_sensitivity.errors.streams import (
 from keras_sensitivity.errors.surroundings import (
     check_backend,
     check_folder,
+    check_record_format,
     check_tensorflow,
     refuse_inside_a_function,
     refuse_no_looks,
@@ -204,6 +205,7 @@ __all__ = [
     "check_percents",
     "check_probes_shape",
     "check_probes_type",
+    "check_record_format",
     "check_row_shape",
     "check_run_name",
     "check_same_columns",

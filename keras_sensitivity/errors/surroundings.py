@@ -65,6 +65,17 @@ def check_folder(path: str | os.PathLike[str]) -> None:
         )
 
 
+def check_record_format(path: object, received: int, newest: int) -> None:
+    """Refuse event files of a newer version."""
+    if received > newest:
+        fail(
+            f"{path} was written by a newer version of keras_sensitivity.",
+            expected=f"records of format {newest} or older",
+            received=f"format {received}",
+            fix="install that version to read it",
+        )
+
+
 def refuse_no_looks(path: os.PathLike[str]) -> NoReturn:
     """Say that there is nothing to read in a ``log_dir``."""
     fail(

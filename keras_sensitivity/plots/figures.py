@@ -61,14 +61,17 @@ def html(draw: Callable[..., Any], heading: str, table: pd.DataFrame, *, note: s
 def _page_settings() -> Iterator[None]:
     """Matplotlib's own settings but for the font, so that a page has its white ground and needs no LaTeX.
 
-    The settings are those of the process: one thread at a time takes them, and gives back what it found.
+    The settings are those of the process: one thread at a time takes them, and gives back what it found. So are the
+    filters of warnings, which are left alone in a thread beside the main one.
     """
     import matplotlib
     from matplotlib import style
 
-    with _LOCK, warnings.catch_warnings():
+    is_alone = threading.current_thread() is threading.main_thread()
+    with _LOCK, warnings.catch_warnings() if is_alone else contextlib.nullcontext():
+        if is_alone:
+            warnings.simplefilter("ignore")  # of letters that no font has, and of settings that are out of date
         chosen: Any = {"font.family": fonts()}
-        warnings.simplefilter("ignore")  # of letters that no font has, and of settings that are out of date
         with style.context("default"), matplotlib.rc_context(chosen):
             yield
 

@@ -44,7 +44,8 @@ def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str])
     errors.check_folder(folder)
     count = min(MOST_SAMPLES, len(explanation))
     columns = min(MOST_FEATURES + 1, explanation.features.shape[1])
-    draw = Pictures().write
+    pictures = Pictures()
+    draw = pictures.write
     with tf.summary.create_file_writer(folder).as_default(step=0), tf.summary.record_if(True):
         if explanation.map is None:
             overview = functools.partial(plots.overview, explanation, top=MOST_FEATURES, most=MOST_SAMPLES)
@@ -59,6 +60,7 @@ def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str])
             # A tag belongs to one tab only.
             tf.summary.text(f"{group}/table {sample}", _sample_markdown(explanation, sample))
             draw(f"{group}/{sample}", functools.partial(explanation.plot, sample), height)
+    pictures.tell()
 
 
 def _sample_markdown(explanation: Explanation, sample: int) -> str:

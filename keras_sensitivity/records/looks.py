@@ -1,45 +1,57 @@
-"""`Importance` -> TensorBoard event files, look by look."""
+"""`Importance` -> TensorBoard event files, look by look: every number, and now and then pictures."""
 
 from __future__ import annotations
 
-import functools
-import io
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from keras_sensitivity import errors, plots
-from keras_sensitivity.records.pages import MOST_FEATURES, Pictures, escaped
+from keras_sensitivity import errors
+from keras_sensitivity.records.artist import Artist
+from keras_sensitivity.records.record import HEADER, LOOK, PLUGIN, Header, Record
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from keras_sensitivity.dead_features import Event
     from keras_sensitivity.importance import Importance
 
-__all__ = ["IMPORTANCES", "NAMES", "RUN", "LookWriter"]
+__all__ = ["RUN", "LookWriter"]
 
 # A run of its own, so that keras.callbacks.TensorBoard may write to the same log_dir.
 RUN = "sensitivity"
 
-# What `load_trajectory` reads back, of all features and to the last bit; no tab shows it.
-NAMES, IMPORTANCES = "trajectory/features", "trajectory/importances"
-UNSHOWN = tf.compat.v1.SummaryMetadata(plugin_data={"plugin_name": "keras_sensitivity"})
+# Thousands of curves freeze TensorBoard. Features, or lags, of which each has one, at the most.
+MOST_CURVES = 50
+
+SummaryMetadata = tf.compat.v1.SummaryMetadata
+
+# What TensorBoard calls what it shows.
+SCALAR, TENSOR = 1, 2
+
+# What the curves are, by the beginning of their tags.
+DESCRIPTIONS = {
+    "importance/": "Percent of how far the inputs move the output; all features together are 100.",
+    "lag/": "Percent of how far the inputs move the output that comes from so many steps before the newest one.",
+    "noise/": "Percent: between `lower` and `upper` lies a feature that means nothing.",
+    "num_dead_features": "Features that the network does not use.",
+    "importance_shift": "Percentage points of importance that went to other features since the look before.",
+}
 
 
 class LookWriter:
     """Writes looks to ``log_dir/sensitivity``; with a name, to ``log_dir/name/sensitivity``.
 
-    Each look becomes, at the step of its epoch:
+    Each look becomes one event, at the step of its epoch:
 
-    - scalars ``importance/<feature>`` for the 20 most important features, percent, and the given ones;
-    - with `NoiseProbes`, scalars ``noise/lower``, ``noise/level`` and ``noise/upper``: the noise band, percent;
-    - a histogram ``rms`` of the rms sensitivities, one count for each output unit and feature;
-    - an image ``ranking``: bars with standard errors;
-    - with a time axis, scalars ``lag/<lag>`` for the 20 most important lags, percent, and images ``lags``, the
-      profile, and ``lags_and_features``, a heat map;
-    - for images as inputs, an image ``map``: the importance of each pixel;
-    - a text ``ranking_table``: the same in numbers;
-    - the importances of all features for `load_trajectory`, with their names at the first look.
+    - scalars ``importance/<feature>``, percent, of up to 50 features, else of the 50 most important at the first look,
+      so that a curve has a point at every look; with a time axis ``lag/<lag>`` likewise; the given ones; and with
+      `NoiseProbes` the noise band, ``noise/lower``, ``noise/level`` and ``noise/upper``, percent;
+    - a `Record` of all features, with a `Header` at the first look.
+
+    The last look, and of a long fit a few before, have pictures: see `Artist`.
 
     Raises:
         OSError: If no file can be written there.
@@ -49,63 +61,80 @@ class LookWriter:
         folder = os.path.join(log_dir, name or "", RUN)
         errors.check_folder(folder)
         self._writer = tf.summary.create_file_writer(folder)
-        self._pictures = Pictures()
-        self._is_named = False
+        self._artist = Artist(self._writer)
+        self._curves = _Curves()
+        self._described: set[str] = set()
 
-    def write(self, importance: Importance, epoch: int, scalars: Mapping[str, float]) -> None:
+    def write(
+        self,
+        importance: Importance,
+        epoch: int,
+        scalars: Mapping[str, float],
+        *,
+        threshold: float | None = None,
+        events: Sequence[Event] = (),
+    ) -> None:
         """Write one look, and flush it to the disk.
 
-        The pictures come last, because they may fail.
+        Args:
+            importance: The look.
+            epoch: When it was.
+            scalars: Those of the fit log, by their names there.
+            threshold: Below which features die, percent; None: nobody says.
+            events: Who died or revived.
         """
-        ranked = importance.features.sort_values(ascending=False, kind="stable")[:MOST_FEATURES]
+        numbers = {**scalars, **_noise(importance)}
+        record = Record.of(importance, numbers if threshold is None else {**numbers, "threshold": threshold}, events)
+        summary = tf.compat.v1.Summary()
+        if not self._described:
+            self._add(summary, HEADER, Header.of(record, importance).encoded())
+        self._add(summary, LOOK, record.encoded())
+        for tag, number in {**self._curves.of(importance), **numbers}.items():
+            self._add(summary, tag, number)
         # Keras' own TensorBoard callback with update_freq=N switches summaries off between its steps.
         with self._writer.as_default(step=epoch), tf.summary.record_if(True):
-            for name, share in ranked.items():
-                tf.summary.scalar(f"importance/{name}", share)
-            for name, value in scalars.items():
-                tf.summary.scalar(name, value)
-            if importance.noise_band is not None:
-                for name, value in zip(("lower", "upper"), importance.noise_band, strict=True):
-                    tf.summary.scalar(f"noise/{name}", value)
-                tf.summary.scalar("noise/level", importance.noise_level)
-            is_exact = importance.estimation_error is None
-            sizes = importance.rms_by_output if is_exact else importance.table["rms"]
-            tf.summary.histogram("rms", sizes.to_numpy().ravel())
-            if importance.lags is not None:
-                for lag, share in importance.lags.nlargest(MOST_FEATURES).items():
-                    tf.summary.scalar(f"lag/{lag}", share)
-            tf.summary.text("ranking_table", _markdown(importance))
-            if not self._is_named:
-                tf.summary.write(NAMES, list(importance.features.index), metadata=UNSHOWN)
-                self._is_named = True
-            tf.summary.write(IMPORTANCES, importance.features.to_numpy(), metadata=UNSHOWN)
-            self._draw(importance)
+            tf.summary.experimental.write_raw_pb(summary.SerializeToString())
         self._writer.flush()
+        self._artist.offer(importance, epoch)
 
-    def _draw(self, importance: Importance) -> None:
-        """Write the pictures of a look."""
-        draw, bars = self._pictures.write, min(MOST_FEATURES + 1, len(importance.features))
-        draw("ranking", functools.partial(plots.ranking, importance, top=MOST_FEATURES), 1.0 + 0.27 * bars)
-        if importance.lags is not None:
-            draw("lags", functools.partial(plots.lag_profile, importance), 3.2)
-            draw("lags_and_features", functools.partial(plots.heat_map, importance), 1.4 + 0.3 * bars, width=6.0)
-        if importance.map is not None:
-            draw("map", functools.partial(plots.image_map, importance), 4.0)
+    def _add(self, summary: tf.compat.v1.Summary, tag: str, value: float | list[bytes]) -> None:
+        """Add a curve's point, or strings of our own; what a tag is stands beside its first value."""
+        is_curve = isinstance(value, float)
+        added = summary.value.add(tag=tag, tensor=tf.make_tensor_proto(value, tf.float32 if is_curve else tf.string))
+        if tag not in self._described:
+            self._described.add(tag)
+            added.metadata.plugin_data.plugin_name = "scalars" if is_curve else PLUGIN
+            added.metadata.data_class = SCALAR if is_curve else TENSOR
+            found = (text for beginning, text in DESCRIPTIONS.items() if tag.startswith(beginning))
+            added.metadata.summary_description = next(found, "")
 
     def close(self) -> None:
-        """Close the file."""
+        """Draw the last look, and close the file."""
+        self._artist.finish()
         self._writer.close()
 
 
-def _markdown(importance: Importance) -> str:
-    """The ranking as a Markdown table of the 20 most important features."""
-    table = importance.table.sort_values("rank")
-    text = io.StringIO()
-    text.write("| rank | feature | importance, % | ± standard error | rms |\n|---:|:---|---:|---:|---:|\n")
-    for name, row in table[:MOST_FEATURES].iterrows():
-        text.write(f"| {row['rank']:.0f} | {escaped(name)} | {row['importance']:.2f} | {row['standard_error']:.2f} "
-                   f"| {row['rms']:.4g} |\n")  # fmt: skip
-    if len(table) > MOST_FEATURES:
-        rest = table[MOST_FEATURES:]["importance"].sum()
-        text.write(f"| | the other {len(table) - MOST_FEATURES:,} | {rest:.2f} | | |\n")
-    return text.getvalue()
+class _Curves:
+    """The features and lags that have a curve: the same at all looks."""
+
+    def __init__(self) -> None:
+        self._chosen: dict[str, pd.Index[Any]] = {}
+
+    def of(self, importance: Importance) -> dict[str, float]:
+        """The points of the curves, by their tags."""
+        every = {"importance": importance.features}
+        if importance.lags is not None:
+            every["lag"] = importance.lags
+        points: dict[str, float] = {}
+        for kind, found in every.items():
+            chosen = self._chosen.setdefault(kind, found.nlargest(MOST_CURVES).index)
+            points |= {f"{kind}/{name}": float(share) for name, share in found[chosen].items()}
+        return points
+
+
+def _noise(importance: Importance) -> dict[str, float]:
+    """Between which importances pure noise would lie, and its own; nothing without probes."""
+    if importance.noise_band is None or importance.noise_level is None:
+        return {}
+    lower, upper = importance.noise_band
+    return {"noise/lower": float(lower), "noise/level": float(importance.noise_level), "noise/upper": float(upper)}

@@ -12,7 +12,7 @@ from keras_sensitivity.labels import printable
 
 __all__ = ["MOST_FEATURES", "Pictures", "escaped"]
 
-# Thousands of scalar tags freeze TensorBoard.
+# Bars of a picture, and rows of a table.
 MOST_FEATURES = 20
 
 # Small in inches, so that letters stay legible where TensorBoard shrinks the picture.
@@ -23,18 +23,27 @@ class Pictures:
     """The pictures beside the numbers: one that cannot be drawn is left out, with one warning, and the rest goes on."""
 
     def __init__(self) -> None:
-        self._has_failed = False
+        self._failed: tuple[str, Exception] | None = None
+        self._has_told = False
 
     def write(self, tag: str, draw: Callable[..., Any], height: float, width: float = WIDTH) -> None:
         """Write a picture of this size in inches, which a function draws on the axes that it is given."""
         try:
             pixels = plots.pixels(draw, width, height)
         except Exception as error:  # noqa: BLE001
-            if not self._has_failed:
-                errors.warn_no_picture(tag, error)
-            self._has_failed = True
+            self.fail(tag, error)
         else:
             tf.summary.image(tag, pixels[None])
+
+    def fail(self, tag: str, error: Exception) -> None:
+        """Note that a picture could not be drawn, and why."""
+        self._failed = self._failed or (tag, error)
+
+    def tell(self) -> None:
+        """Warn of the first that failed; in the thread of whoever asked for them, whose line the warning names."""
+        if self._failed is not None and not self._has_told:
+            self._has_told = True
+            errors.warn_no_picture(*self._failed)
 
 
 def escaped(name: object) -> str:

@@ -9,9 +9,13 @@ import re
 import pandas as pd
 
 from keras_sensitivity import errors
-from keras_sensitivity.records.looks import IMPORTANCES, NAMES, RUN
+from keras_sensitivity.records.looks import RUN
+from keras_sensitivity.records.record import HEADER, LOOK, Header, Record
 
 __all__ = ["load_trajectory"]
+
+# What files without a format number hold: the names, at the first look, and the importances, at each.
+NAMES, IMPORTANCES = "trajectory/features", "trajectory/importances"
 
 
 def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
@@ -28,6 +32,7 @@ def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
 
     Raises:
         FileNotFoundError: If no look was written there.
+        ValueError: If a newer version wrote it.
 
     Example:
 
@@ -48,16 +53,25 @@ def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
 
     folder = pathlib.Path(log_dir, RUN)
     names: list[str] = []
+    header: Header | None = None
     looks: dict[int, pd.Series[float]] = {}
     for path in sorted(folder.glob("events.out.tfevents.*"), key=_by_number):
         for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                if value.tag == NAMES:
-                    names = [name.decode() for name in make_ndarray(value.tensor)]
-                elif value.tag == IMPORTANCES:
-                    while looks and next(reversed(looks)) >= event.step:
-                        looks.popitem()
-                    looks[event.step] = pd.Series(make_ndarray(value.tensor), names)
+            found = {value.tag: value.tensor for value in event.summary.value}
+            shares = None
+            if NAMES in found:
+                names = [name.decode() for name in make_ndarray(found[NAMES])]
+            if HEADER in found:
+                header = Header.decoded(make_ndarray(found[HEADER]), path)
+                names = header.features
+            if LOOK in found and header is not None:
+                shares = Record.decoded(make_ndarray(found[LOOK]), header).arrays["importance"]
+            elif IMPORTANCES in found:
+                shares = make_ndarray(found[IMPORTANCES])
+            if shares is not None:
+                while looks and next(reversed(looks)) >= event.step:
+                    looks.popitem()
+                looks[event.step] = pd.Series(shares, names)
     if not looks:
         errors.refuse_no_looks(folder)
     return pd.DataFrame(list(looks.values()), pd.Index(list(looks), name="epoch", dtype="int64"))

@@ -68,6 +68,7 @@ class KerasPass(Pass[R]):
     """
 
     watches_noise = False
+    is_derived = True
 
     def __init__(self, model: keras.Model, batch: Batch, question: Question) -> None:
         self._model = weakref.ref(model)  # what is kept of a model must not keep it alive
@@ -106,9 +107,9 @@ class KerasPass(Pass[R]):
     def _are_finite(self, found: Any) -> bool:
         """Whether all derivatives in the same structure of arrays are finite."""
 
-    @abc.abstractmethod
     def _has_derivatives(self, found: Any, rows: Array) -> bool:
         """Whether any derivative of rows of x is not 0; ``rows`` says which, and only these have a weight."""
+        return False
 
     @abc.abstractmethod
     def _result(self, found: Any) -> tuple[R, Array]:
@@ -156,6 +157,8 @@ class KerasPass(Pass[R]):
 
         Half of the rows, drawn at random, send their derivatives back; the others are asked what they got of them.
         """
+        if not self.is_derived and not self._cast_calls:
+            return
         asked = np.random.default_rng(0).permutation(len(batch[0])) % 2 == 1
         found = self._found(batch, asked.astype(float), 1.0 - asked)
         self.mixes_rows = self._has_derivatives(found, asked)
@@ -324,7 +327,7 @@ class RowPass(KerasPass[Derivatives]):
 class InputPass(KerasPass[tuple[Moments, "Entries | None"]]):
     """The pass over background rows: what the entries hold; of the model only what makes them is run."""
 
-    watches_noise = True
+    watches_noise, is_derived = True, False
 
     def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
         present = weights[:, None, None] * forward.valid
@@ -334,9 +337,6 @@ class InputPass(KerasPass[tuple[Moments, "Entries | None"]]):
 
     def _are_finite(self, found: Any) -> bool:
         return True
-
-    def _has_derivatives(self, found: Any, rows: Array) -> bool:
-        return False
 
     def _result(self, found: Any) -> tuple[tuple[Moments, Entries | None], Array]:
         reached, weight, sums, rows = found
@@ -349,6 +349,8 @@ class SwapPass(KerasPass[Array]):
 
     Where the model has probes, the rows themselves are in front, whose noise the swapped ones keep.
     """
+
+    is_derived = False
 
     def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
         target = tf.reshape(forward.target, (-1, weights.shape[0], forward.target.shape[1]))
@@ -374,9 +376,6 @@ class SwapPass(KerasPass[Array]):
 
     def _are_finite(self, found: Any) -> bool:
         return True  # with a row of which everything is masked, whoever swaps has to deal
-
-    def _has_derivatives(self, found: Any, rows: Array) -> bool:
-        return False
 
     def _result(self, found: tuple[Array, Array]) -> tuple[Array, Array]:
         return found

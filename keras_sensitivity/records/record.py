@@ -1,0 +1,121 @@
+"""What an event file holds of a look besides curves and pictures: every number, once, for whatever reads it back.
+
+Two tensors of strings, which no tab shows: at the first look of a file a header, which says what there is, and at each
+look a record. The first string of each is JSON. The others of a record are the bytes of its arrays, in the order and of
+the types and shapes that the header names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from keras_sensitivity import errors
+
+if TYPE_CHECKING:
+    from keras_sensitivity.dead_features import Event
+    from keras_sensitivity.importance import Importance
+
+__all__ = ["FORMAT", "HEADER", "LOOK", "PLUGIN", "Header", "Record"]
+
+Array = np.ndarray[Any, Any]
+
+# Files without a number hold importances alone; what this version writes is format 2.
+FORMAT = 2
+
+# The tags, and the plugin whose they are.
+HEADER, LOOK, PLUGIN = "sensitivity/header", "sensitivity/look", "sensitivity"
+
+# Entries of lags by features, and of units by features, that are kept at the most: 16 kB.
+MOST_ENTRIES = 4096
+
+
+class Header(NamedTuple):
+    """What is the same at all looks.
+
+    Attributes:
+        features: Names, shape (num_features,).
+        units: Names of the output units, shape (num_units,).
+        arrays: Of each array of a record, by name, its type as NumPy writes it, and its shape.
+    """
+
+    features: list[str]
+    units: list[str]
+    arrays: dict[str, tuple[str, list[int]]]
+
+    @classmethod
+    def of(cls, record: Record, importance: Importance) -> Header:
+        """The header of the file whose first look this is."""
+        arrays = {name: (array.dtype.str, list(array.shape)) for name, array in record.arrays.items()}
+        return cls(list(importance.features.index), list(importance.outputs.index), arrays)
+
+    def encoded(self) -> list[bytes]:
+        """As it stands in a file."""
+        return [_json({"format": FORMAT, **self._asdict()})]
+
+    @classmethod
+    def decoded(cls, strings: Sequence[bytes], path: Any) -> Header:
+        """What `encoded` returned.
+
+        Raises:
+            ValueError: If a newer version wrote it.
+        """
+        described = json.loads(strings[0])
+        errors.check_record_format(path, described.pop("format"), FORMAT)
+        arrays = {name: (kind, shape) for name, (kind, shape) in described["arrays"].items()}
+        return cls(described["features"], described["units"], arrays)
+
+
+class Record(NamedTuple):
+    """What was found at a look.
+
+    Attributes:
+        arrays: By name: of each feature "importance", percent, "standard_error", percentage points, and "rms", shape
+            (num_features,); with a time axis also "usage" and "lags", percent, and "by_lag", shape (num_lags,
+            num_features); "by_output" of several units measured one by one, percent, shape (num_units, num_features).
+        scalars: By name: those of the fit log, the "threshold" below which features die, percent, and with probes
+            "noise/lower", "noise/level" and "noise/upper", percent.
+        events: Who died or revived, as `SensitivityCallback.events` names it.
+    """
+
+    arrays: dict[str, Array]
+    scalars: dict[str, float]
+    events: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, importance: Importance, scalars: Mapping[str, float], events: Sequence[Event]) -> Record:
+        """The record of a look; the importances to the last bit, the rest in float32."""
+        table = importance.table
+        found: dict[str, Any] = {"standard_error": table["standard_error"], "rms": table["rms"]}
+        if importance.lags is not None:
+            found |= {"usage": importance.usage, "lags": importance.lags}
+        if importance.by_lag is not None and importance.by_lag.size <= MOST_ENTRIES:
+            found["by_lag"] = importance.by_lag
+        if importance.estimation_error is None:
+            by_output = importance.by_output
+            if len(by_output) > 1 and by_output.size <= MOST_ENTRIES:
+                found["by_output"] = by_output
+        arrays = {name: np.asarray(value, "<f4") for name, value in found.items()}
+        arrays["importance"] = np.asarray(importance.features, "<f8")
+        return cls(arrays, dict(scalars), [event._asdict() for event in events])
+
+    def encoded(self) -> list[bytes]:
+        """As it stands in a file."""
+        return [_json({"scalars": self.scalars, "events": self.events}), *map(np.ndarray.tobytes, self.arrays.values())]
+
+    @classmethod
+    def decoded(cls, strings: Sequence[bytes], header: Header) -> Record:
+        """What `encoded` returned."""
+        described, *found = strings
+        arrays = {
+            name: np.frombuffer(data, kind).reshape(shape)
+            for (name, (kind, shape)), data in zip(header.arrays.items(), found, strict=True)
+        }
+        return cls(arrays, **json.loads(described))
+
+
+def _json(described: Mapping[str, Any]) -> bytes:
+    return json.dumps(described, separators=(",", ":")).encode()
