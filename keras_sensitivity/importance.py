@@ -306,8 +306,8 @@ class Importance:
         mean, std = self._sizes.mean_and_std if self._num_draws is None else (np.nan, np.nan)
         columns = {
             "importance": importance,
-            "standard_error": self._sizes.standard_errors,
-            "rms": self._sizes.by_feature,
+            "standard_error": self.standard_errors,
+            "rms": self.rms,
             "mean": mean,
             "std": std,
             "change": np.where(self._is_swapped, "swap", "derivative"),
@@ -315,6 +315,16 @@ class Importance:
             "rank": importance.rank(ascending=False, method="first").astype(int),
         }
         return pd.DataFrame(columns, index=self._names)
+
+    @property
+    def standard_errors(self) -> Array:
+        """Those of `table`, percentage points, shape (num_features,)."""
+        return self._sizes.standard_errors
+
+    @property
+    def rms(self) -> Array:
+        """That of `table`, shape (num_features,)."""
+        return self._sizes.by_feature
 
     @property
     def _is_swapped(self) -> Array:

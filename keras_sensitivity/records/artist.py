@@ -75,12 +75,16 @@ class Artist:
 
     def _write(self, importance: Importance, epoch: int) -> None:
         """Write the pictures of a look; of another thread nothing is taken over, so all is set here."""
+        from tensorboard.plugins.histogram.summary_v2 import histogram_pb
+        from tensorboard.plugins.text.summary_v2 import text_pb
+
         start = time.monotonic()
         with self._writer.as_default(step=epoch), tf.summary.record_if(True):
-            tf.summary.text("ranking_table", _markdown(importance))
+            # What `tf.summary` writes, without TensorFlow's operations, which take longer than a picture.
             is_exact = importance.estimation_error is None
-            sizes = importance.rms_by_output if is_exact else importance.table["rms"]
-            tf.summary.histogram("rms", sizes.to_numpy().ravel())
+            sizes = importance.rms_by_output.to_numpy().ravel() if is_exact else importance.rms
+            for summary in (text_pb("ranking_table", _markdown(importance)), histogram_pb("rms", sizes)):
+                tf.summary.experimental.write_raw_pb(summary.SerializeToString())
             draw, bars = self._pictures.write, min(MOST_FEATURES + 1, len(importance.features))
             draw("ranking", functools.partial(plots.ranking, importance, top=MOST_FEATURES), 1.0 + 0.27 * bars)
             if importance.lags is not None:

@@ -100,7 +100,13 @@ class LookWriter:
     def _add(self, summary: tf.compat.v1.Summary, tag: str, value: float | list[bytes]) -> None:
         """Add a curve's point, or strings of our own; what a tag is stands beside its first value."""
         is_curve = isinstance(value, float)
-        added = summary.value.add(tag=tag, tensor=tf.make_tensor_proto(value, tf.float32 if is_curve else tf.string))
+        added = summary.value.add(tag=tag)
+        if isinstance(value, float):  # as `tf.make_tensor_proto` makes it, in a twentieth of the time
+            added.tensor.dtype = tf.float32.as_datatype_enum
+            added.tensor.tensor_shape.SetInParent()
+            added.tensor.float_val.append(value)
+        else:
+            added.tensor.CopyFrom(tf.make_tensor_proto(value, tf.string))
         if tag not in self._described:
             self._described.add(tag)
             added.metadata.plugin_data.plugin_name = "scalars" if is_curve else PLUGIN

@@ -88,8 +88,7 @@ class Record(NamedTuple):
     @classmethod
     def of(cls, importance: Importance, scalars: Mapping[str, float], events: Sequence[Event]) -> Record:
         """The record of a look; the importances to the last bit, the rest in float32."""
-        table = importance.table
-        found: dict[str, Any] = {"standard_error": table["standard_error"], "rms": table["rms"]}
+        found: dict[str, Any] = {"standard_error": importance.standard_errors, "rms": importance.rms}
         if importance.lags is not None:
             found |= {"usage": importance.usage, "lags": importance.lags}
         if importance.by_lag is not None and importance.by_lag.size <= MOST_ENTRIES:
