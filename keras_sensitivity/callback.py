@@ -121,8 +121,9 @@ class SensitivityCallback(keras.callbacks.Callback):
             swapped with: see `Definition`. Bins and partners are the same at all looks of a fit. Random numbers that
             data draw from a generator of their own are drawn once more when they are read here.
         every_n_epochs: Epochs between looks. The first epoch has one, where none went before, and so has the last.
-        log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps. It may be
-            the folder of `keras.callbacks.TensorBoard`.
+        log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps: numbers at each
+            look, pictures at the last, and at a few before in a long fit. It may be the folder of
+            `keras.callbacks.TensorBoard`.
         dead_feature_monitor: When a feature is dead; None: no feature is judged, nor counted in the logs.
         log_importances: Whose importances go into the logs, for loggers that read them (CSVLogger, wandb, MLflow): a
             list of features; True: all; False: none.
