@@ -40,9 +40,8 @@ def sizes(folder: pathlib.Path) -> pd.DataFrame:
         for value in event.summary.value:
             plugins.setdefault(value.tag, value.metadata.plugin_data.plugin_name)
             found[event.step][plugins[value.tag]] += value.ByteSize()
-            size -= value.ByteSize()
         if event.summary.value:
-            found[event.step]["events"] += size
+            found[event.step]["events"] += size - sum(value.ByteSize() for value in event.summary.value)
     return pd.DataFrame.from_dict(found, orient="index").fillna(0)
 
 
@@ -62,9 +61,7 @@ def rows(job: Job) -> Iterator[Row]:
     numbers = following.drop(PICTURES, errors="ignore").sum()
     case = f"{_credit.COLUMNS} columns"
     yield Row("a look without pictures", case, numbers / 1e3, "kB", at_most(2))
-    yield Row(
-        "a look without pictures / its numbers", case, numbers / NUMBERS, "times", at_most(3), f"{NUMBERS} bytes"
-    )
+    yield Row("a look without pictures / its numbers", case, numbers / NUMBERS, "times", at_most(3), f"{NUMBERS} bytes")
     for plugin, size in following.items():
         yield Row(f"a look, {plugin}", case, size / 1e3, "kB")
     fits = f"{case}, {len(table)} looks"

@@ -28,6 +28,8 @@ def pixels(draw: Callable[..., Any], width: float, height: float) -> np.ndarray[
     """What ``draw(ax=axes)`` draws, as pixels of shape (height, width, 3); width and height in inches."""
     with _page_settings():
         figure = _figure(draw, width, height)
+        if len(figure.axes) == 1:
+            _spread_out(figure)
         figure.canvas.draw()
         return np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
 
@@ -84,3 +86,16 @@ def _figure(draw: Callable[..., Any], width: float, height: float) -> Figure:
     FigureCanvasAgg(figure)
     draw(ax=figure.subplots())
     return figure
+
+
+def _spread_out(figure: Figure) -> None:
+    """Give its only axes all the room that their words leave, which are measured once; a layout does so twice."""
+    layout: Any = figure.get_layout_engine()
+    figure.set_layout_engine("none")
+    (ax,) = figure.axes
+    words: Any = ax.get_tightbbox(for_layout_only=True)
+    pads = figure.dpi * np.array([layout.get()["w_pad"], layout.get()["h_pad"]])
+    low, high = ax.bbox.p0 - words.p0 + pads, words.p1 - ax.bbox.p1 + pads
+    size = figure.bbox.size
+    if (low + high < size).all():
+        ax.set_position((*(low / size), *(1 - (low + high) / size)))
