@@ -92,7 +92,7 @@ def _written(graph: Any) -> Iterator[tuple[tf.Tensor, tf.DType]]:
 def chosen_compiler(model: keras.Model, jit_compile: JitCompile, specs: Specs) -> tuple[bool, str]:
     """Whether to use XLA, and why.
 
-    On a CPU it made a look up to a fifth faster and the first one half a second slower, and each compilation leaves
+    On a CPU it made a look up to a quarter faster and the first one half a second slower, and each compilation leaves
     3 MB and 84 memory maps in the process: few fits have so many looks, and a search has many models. So "auto" means
     the plain graph there, whatever the model is, and XLA on a GPU, for models that it can compile.
     """
