@@ -1,5 +1,6 @@
 """What an event file holds of a look: every number, in one event, whose size is stated."""
 
+import concurrent.futures
 import json
 import pathlib
 import threading
@@ -241,6 +242,27 @@ def test_drawing_never_holds_up_the_training(tmp_path, monkeypatch):
     assert len(watch.trajectory) == len(looks(tmp_path)) == 4
     assert (drawn[0][0], drawn[-1][0]) == (0, 3)
     assert all(thread is not threading.main_thread() for _, thread in drawn)
+
+
+def test_pictures_that_failed_once_are_told_of(tmp_path, monkeypatch):
+    """Also where the next ones have begun since, and succeed."""
+    look, may_fail = ks.measure(*table()), threading.Event()
+
+    def fails_at_first(self, importance, epoch):
+        if epoch == 0:
+            assert may_fail.wait(60)
+            raise RuntimeError("no room for tables")
+
+    monkeypatch.setattr(Artist, "_write", fails_at_first)
+    monkeypatch.setattr("keras_sensitivity.records.artist.PART", 1e9)
+    artist = Artist(tf.summary.create_file_writer(str(tmp_path)))
+    artist.offer(look, 0)
+    may_fail.set()
+    concurrent.futures.wait([artist._drawing])
+    with pytest.warns(UserWarning, match="'ranking' could not be drawn.*no room for tables") as told:
+        artist.offer(look, 1)
+        artist.finish()
+    assert len(told) == 1
 
 
 def test_no_thread_is_left_after_a_fit(tmp_path):

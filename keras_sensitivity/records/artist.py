@@ -49,11 +49,11 @@ class Artist:
     def offer(self, importance: Importance, epoch: int) -> None:
         """Begin to draw a look, if there is time for it; it is drawn at the end, if it is the last."""
         self._newest = importance, epoch
-        is_free = self._drawing is None or self._drawing.done()
-        if is_free and self._spent + self._expected <= PART * (time.monotonic() - self._begun):
+        if self._drawing is not None and not self._drawing.done():
+            return
+        self._tell()
+        if self._spent + self._expected <= PART * (time.monotonic() - self._begun):
             self._draw()
-        if is_free:
-            self._tell()
 
     def finish(self) -> None:
         """Draw the newest look, wait until all is on the disk, and end the thread."""
