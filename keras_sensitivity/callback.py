@@ -413,8 +413,10 @@ class SensitivityCallback(keras.callbacks.Callback):
     def _rows(self, network: Network) -> Rows:
         """The rows to measure; by default fewer than there are, where a look would cost too much of an epoch."""
         rows = self._all_rows(network)
+        if self.num_samples != MOST_ROWS or rows.num_rows is None:
+            return rows
         count = affordable_rows(network, rows, self.definition)
-        if self.num_samples != MOST_ROWS or rows.num_rows is None or rows.num_rows <= count:
+        if rows.num_rows <= count:
             return rows
         self._say(1, f"{self._title}: {count:,} rows, as {rows.num_rows:,} would cost too much; num_samples= sets it.")
         if is_stream(self.x):

@@ -63,19 +63,29 @@ def html(draw: Callable[..., Any], heading: str, table: pd.DataFrame, *, note: s
 def _page_settings() -> Iterator[None]:
     """Matplotlib's own settings but for the font, so that a page has its white ground and needs no LaTeX.
 
-    The settings are those of the process: one thread at a time takes them, and gives back what it found. So are the
-    filters of warnings, which are left alone in a thread beside the main one.
+    The settings are those of the process: one thread at a time takes them, and gives back what it found.
     """
     import matplotlib
     from matplotlib import style
 
-    is_alone = threading.current_thread() is threading.main_thread()
-    with _LOCK, warnings.catch_warnings() if is_alone else contextlib.nullcontext():
-        if is_alone:
-            warnings.simplefilter("ignore")  # of letters that no font has, and of settings that are out of date
+    with _LOCK, _without_warnings():
         chosen: Any = {"font.family": fonts()}
         with style.context("default"), matplotlib.rc_context(chosen):
             yield
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Without those of letters that no font has, and of settings that are out of date.
+
+    The filters of warnings are those of the process, too: a thread beside the main one leaves them alone.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _figure(draw: Callable[..., Any], width: float, height: float) -> Figure:

@@ -26,8 +26,6 @@ RUN = "sensitivity"
 # Thousands of curves freeze TensorBoard. Features, or lags, of which each has one, at the most.
 MOST_CURVES = 50
 
-SummaryMetadata = tf.compat.v1.SummaryMetadata
-
 # What TensorBoard calls what it shows.
 SCALAR, TENSOR = 1, 2
 
@@ -99,9 +97,9 @@ class LookWriter:
 
     def _add(self, summary: tf.compat.v1.Summary, tag: str, value: float | list[bytes]) -> None:
         """Add a curve's point, or strings of our own; what a tag is stands beside its first value."""
-        is_curve = isinstance(value, float)
         added = summary.value.add(tag=tag)
-        if isinstance(value, float):  # as `tf.make_tensor_proto` makes it, in a twentieth of the time
+        is_curve = isinstance(value, float)
+        if is_curve:  # as `tf.make_tensor_proto` makes it, in a twentieth of the time
             added.tensor.dtype = tf.float32.as_datatype_enum
             added.tensor.tensor_shape.SetInParent()
             added.tensor.float_val.append(value)

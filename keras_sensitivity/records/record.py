@@ -44,12 +44,12 @@ class Header(NamedTuple):
 
     features: list[str]
     units: list[str]
-    arrays: dict[str, tuple[str, list[int]]]
+    arrays: dict[str, list[Any]]
 
     @classmethod
     def of(cls, record: Record, importance: Importance) -> Header:
         """The header of the file whose first look this is."""
-        arrays = {name: (array.dtype.str, list(array.shape)) for name, array in record.arrays.items()}
+        arrays = {name: [array.dtype.str, array.shape] for name, array in record.arrays.items()}
         return cls(list(importance.features.index), list(importance.outputs.index), arrays)
 
     def encoded(self) -> list[bytes]:
@@ -65,8 +65,7 @@ class Header(NamedTuple):
         """
         described = json.loads(strings[0])
         errors.check_record_format(path, described.pop("format"), FORMAT)
-        arrays = {name: (kind, shape) for name, (kind, shape) in described["arrays"].items()}
-        return cls(described["features"], described["units"], arrays)
+        return cls(**described)
 
 
 class Record(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+from collections.abc import Iterator
 
 import pandas as pd
 
@@ -48,33 +49,36 @@ def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
     >>> loaded.equals(watch.trajectory)
     True
     """
-    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-    from tensorboard.util.tensor_util import make_ndarray
-
     folder = pathlib.Path(log_dir, RUN)
-    names: list[str] = []
-    header: Header | None = None
     looks: dict[int, pd.Series[float]] = {}
     for path in sorted(folder.glob("events.out.tfevents.*"), key=_by_number):
-        for event in EventFileLoader(str(path)).Load():
-            found = {value.tag: value.tensor for value in event.summary.value}
-            shares = None
-            if NAMES in found:
-                names = [name.decode() for name in make_ndarray(found[NAMES])]
-            if HEADER in found:
-                header = Header.decoded(make_ndarray(found[HEADER]), path)
-                names = header.features
-            if LOOK in found and header is not None:
-                shares = Record.decoded(make_ndarray(found[LOOK]), header).arrays["importance"]
-            elif IMPORTANCES in found:
-                shares = make_ndarray(found[IMPORTANCES])
-            if shares is not None:
-                while looks and next(reversed(looks)) >= event.step:
-                    looks.popitem()
-                looks[event.step] = pd.Series(shares, names)
+        for epoch, shares in _looks(path):
+            while looks and next(reversed(looks)) >= epoch:
+                looks.popitem()
+            looks[epoch] = shares
     if not looks:
         errors.refuse_no_looks(folder)
     return pd.DataFrame(list(looks.values()), pd.Index(list(looks), name="epoch", dtype="int64"))
+
+
+def _looks(path: pathlib.Path) -> Iterator[tuple[int, pd.Series[float]]]:
+    """The looks of a file, as far as it is whole: when each was, and the importances."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.util.tensor_util import make_ndarray
+
+    header: Header | None = None
+    names: list[str] = []
+    for event in EventFileLoader(str(path)).Load():
+        found = {value.tag: value.tensor for value in event.summary.value}
+        if HEADER in found:
+            header = Header.decoded(make_ndarray(found[HEADER]), path)
+        if LOOK in found and header is not None:
+            record = Record.decoded(make_ndarray(found[LOOK]), header)
+            yield event.step, pd.Series(record.arrays["importance"], header.features)
+        if NAMES in found:
+            names = [name.decode() for name in make_ndarray(found[NAMES])]
+        if IMPORTANCES in found:
+            yield event.step, pd.Series(make_ndarray(found[IMPORTANCES]), names)
 
 
 def _by_number(path: pathlib.Path) -> list[int]:

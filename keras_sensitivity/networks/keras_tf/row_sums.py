@@ -28,7 +28,8 @@ class Rows(NamedTuple):
         reached: Whether each row has a step that is not masked.
         outputs: What is differentiated, shape (batch_size, num_units).
         values: Of the entries, shape (batch_size, num_lags, num_entries).
-        valid: 1.0 where a row has an entry, broadcastable to the values; () if every row has every entry.
+        valid: 1.0 where a row has an entry, broadcastable to the values; the device returns () if every row has
+            every entry.
         derivatives: Of each unit, or of each draw of random signs, shape (count, batch_size, num_lags, num_entries).
         same_step: Those of the same step; () where there are none.
     """
@@ -58,33 +59,31 @@ class Sums(NamedTuple):
     output_rows: Any
 
     @classmethod
-    def of(cls, rows: Rows, weights: Array, *, num_inputs: int, are_signs: bool) -> Sums:
+    def of(cls, rows: Rows, weights: Array, present: Array, *, of_inputs: slice, are_signs: bool) -> Sums:
         """Sum up, block by block.
 
         Args:
             rows: The rows.
             weights: Of the rows, shape (batch_size,).
-            num_inputs: How many entries are of the inputs; noise follows.
+            present: Those of their entries, ``weights * valid``.
+            of_inputs: Where the entries of the inputs stand; noise follows.
             are_signs: Whether random signs were sent back.
         """
-        derivative_sums = _SquareSums if are_signs else _PowerSums
-        valid = rows.valid if len(rows.valid) else np.ones((len(weights), 1, 1))
-        of_rows = weights[:, None, None]
-        present = of_rows * valid
-        derivatives, squares = derivative_sums(rows.derivatives, present), _ProductSums()
-        same_step = derivative_sums(rows.same_step, present) if len(rows.same_step) else None
-        inputs, outputs = _PowerSums(rows.values[None], present), _PowerSums(rows.outputs[None, :, None], of_rows)
+        kind = _SignSums if are_signs else _UnitSums
+        derivatives, squares = kind(rows.derivatives, present), _ProductSums()
+        same_step = kind(rows.same_step, present) if len(rows.same_step) else None
+        inputs = _PowerSums(rows.values[None], present)
+        outputs = _PowerSums(rows.outputs[None, :, None], weights[:, None, None])
         num_flat: Any = 0
         size = max(1, BLOCK // rows.derivatives[:, 0].size)
         for part in (slice(start, start + size) for start in range(0, len(weights), size)):
-            for sums in (derivatives, same_step, inputs, outputs):
-                if sums is not None:
-                    sums.add(part)
-            h = _h(rows.derivatives[:, part])[..., :num_inputs]
+            inputs.add(part)
+            outputs.add(part)
+            h = derivatives.add(part)[..., of_inputs]
             num_flat += np.count_nonzero((h.sum(axis=(1, 2)) == 0) & (weights[part] > 0))
             if same_step is not None:
-                h = _h(rows.same_step[:, part])[..., :num_inputs]
-            squares.add((h * valid[part, :, :num_inputs]).reshape(len(h), -1), weights[part])
+                h = same_step.add(part)[..., of_inputs]
+            squares.add((h * rows.valid[part, :, of_inputs]).reshape(len(h), -1), weights[part])
         return cls(
             reached=rows.reached,
             num_samples=np.count_nonzero(weights),
@@ -114,7 +113,7 @@ class _PowerSums:
         self._shift = values[:, 0].astype(np.float64)
         self._total, self._squares = np.zeros_like(self._shift), np.zeros_like(self._shift)
 
-    def add(self, rows: slice) -> None:
+    def add(self, rows: slice) -> Any:
         """Add some rows."""
         centred = np.subtract(self._values[:, rows], self._shift[:, None], dtype=np.float64)
         self._total += _weighted(centred, self._weights[rows])
@@ -126,16 +125,27 @@ class _PowerSums:
         return self._shift, self._total, self._squares
 
 
-class _SquareSums:
+class _UnitSums(_PowerSums):
+    """Those of the derivatives of each unit."""
+
+    def add(self, rows: slice) -> Array:
+        """Add some rows; returns their h."""
+        super().add(rows)
+        return _h(self._values[:, rows])
+
+
+class _SignSums:
     """The same of random signs, which mean nothing one by one: of a single unit, whose square is h and whose mean 0."""
 
     def __init__(self, values: Array, weights: Array) -> None:
         self._values, self._weights = values, weights
         self._squares = np.zeros(values[:1, 0].shape)
 
-    def add(self, rows: slice) -> None:
-        """Add some rows."""
-        self._squares += _weighted(_h(self._values[:, rows])[None], self._weights[rows])
+    def add(self, rows: slice) -> Array:
+        """Add some rows; returns their h."""
+        h = _h(self._values[:, rows])
+        self._squares += _weighted(h[None], self._weights[rows])
+        return h
 
     @property
     def sums(self) -> tuple[Array, Array, Array]:
