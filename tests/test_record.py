@@ -5,6 +5,7 @@ import json
 import pathlib
 import threading
 import time
+import warnings
 
 import keras
 import numpy as np
@@ -261,8 +262,10 @@ def test_pictures_that_failed_once_are_told_of(tmp_path, monkeypatch):
     concurrent.futures.wait([artist._drawing])
     with pytest.warns(UserWarning, match="'ranking' could not be drawn.*no room for tables") as told:
         artist.offer(look, 1)
-        artist.finish()
     assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        artist.finish()
 
 
 def test_no_thread_is_left_after_a_fit(tmp_path):
@@ -276,8 +279,6 @@ def test_no_thread_is_left_after_a_fit(tmp_path):
 
 def test_warnings_of_the_training_are_heard_while_it_is_drawn(tmp_path, monkeypatch):
     """The filters of warnings are those of the process: whoever draws beside the training leaves them alone."""
-    import warnings
-
     from keras_sensitivity import plots
 
     seen, pixels = [], plots.pixels
