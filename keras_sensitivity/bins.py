@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,13 @@ BIN_ROWS = 16
 # From this many bins on, those at the ends are halved so often: tails are long, and the network may be flat there.
 TAIL_BINS, HALVINGS = 32, 4
 
-# A value is looked up by its cell on an axis that is linear near the median and logarithmic far away.
-CELLS, FARTHEST = 2**14, 2.0**20
-CELLS_PER_UNIT = (CELLS / 2 - 1) / np.log1p(FARTHEST)
+# Values that are placed and summed up at a time, which fit into the cache of a processor, of so many rows at the least
+# that most of the time does not go to the bins.
+BLOCK, BLOCK_ROWS = 2**15, 4 * SLOTS
+
+# A value is looked up by its cell on an axis that is linear near the median and about logarithmic far away: what a
+# float32 from 1 to 2**16 has in its exponent and in the first bits of its mantissa.
+CELLS, MANTISSA_BITS = 2**14, 9
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,24 +75,26 @@ class Bins:
         for entry, sample in enumerate(known):
             if len(sample):
                 values, edges = _edges(sample)
-                centre[entry] = values[len(values) // 2]
-                width[entry] = np.median(np.abs(values - centre[entry])) or 1.0
+                centre[entry], width[entry] = _axis(values)
                 starts = _cells(edges, centre[entry], width[entry])
-                bins = np.cumsum(np.bincount(starts, minlength=CELLS))
-                slots[entry] = (bins + 0.5) * SLOTS / (len(edges) + 1)
+                middles = (np.arange(len(edges) + 1) + 0.5) * SLOTS / (len(edges) + 1)
+                slots[entry] = np.repeat(middles.astype(np.uint8), np.diff(starts, prepend=0, append=CELLS))
         return cls(centre, width, slots)
 
     def index(self, values: Array) -> Array:
         """The slot of each value: shape (..., num_entries), integers."""
-        cells = _cells(values, self.centre, self.width)
-        cells += np.arange(len(self.centre)) * CELLS
+        cells = _cells(values, self.centre, self.width) + np.arange(len(self.centre)) * CELLS
         return np.asarray(self.slots.ravel().take(cells))
 
     def place(self, entries: Entries) -> Binned:
         """Values of single rows, put into their bins."""
-        _, num_lags, num_entries = entries.values.shape
-        rows = self.index(entries.values) + np.arange(num_lags)[:, None] * SLOTS
-        return Binned(entries, rows * num_entries + np.arange(num_entries), self.centre)
+        num_rows, num_lags, num_entries = entries.values.shape
+        starts = np.arange(num_lags)[:, None] * SLOTS * num_entries + np.arange(num_entries)
+        places = np.empty(entries.values.shape, np.intp)
+        for rows in _blocks(num_rows, starts.size):
+            np.multiply(self.index(entries.values[rows]), num_entries, out=places[rows], dtype=np.intp)
+            places[rows] += starts
+        return Binned(entries, places, self.centre)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,35 +118,54 @@ class Binned:
     @functools.cached_property
     def moments(self) -> Moments:
         """Of the values in each bin, all lags together, shape (SLOTS, num_entries)."""
-        centred = np.asarray(self.entries.values - self.centre, dtype=np.float64)
-        weighted = self.entries.weights * centred
-        sums = [each.sum(axis=0) for each in (self._weight, self._sums(weighted), self._sums(weighted * centred))]
-        return Moments.from_sums(sums[0], self.centre, *sums[1:])
 
-    def means(self, squares: Iterable[Array]) -> Means:
-        """Of squared derivatives in each bin.
+        def centred(rows: slice) -> Array:
+            return np.asarray(self.entries.values[rows] - self.centre, dtype=np.float64)
+
+        sums = self._weight, self._sums(centred), self._sums(lambda rows: np.square(centred(rows)))
+        weight, total, squares = (each.sum(axis=0) for each in sums)
+        return Moments.from_sums(weight, self.centre, total, squares)
+
+    def mean_squares(self, derivatives: Array, *, are_signs: bool = False) -> Means:
+        """Of derivatives, the means of their squares in each bin.
 
         Args:
-            squares: Of each unit, shape (num_samples, num_lags, num_entries).
+            derivatives: Of each unit, shape (num_units, num_samples, num_lags, num_entries).
+            are_signs: Whether they are of random signs, which mean nothing one by one: all are taken as a single unit.
 
         Returns:
             Weights of shape (num_lags, SLOTS, num_entries), means of shape (num_units, num_lags, SLOTS, num_entries).
         """
-        weights = self.entries.weights
-        is_plain = bool((weights == 1).all())
-        sums = [self._sums(of_unit if is_plain else of_unit * weights) for of_unit in squares]
-        return Means.from_sums(self._weight, np.stack(sums))
+
+        def squares(of_unit: Array) -> Array:
+            return self._sums(lambda rows: np.square(of_unit[rows], dtype=np.float64))
+
+        sums = [squares(of_unit) for of_unit in derivatives]
+        return Means.from_sums(self._weight, np.stack([sum(sums)] if are_signs else sums))
+
+    @functools.cached_property
+    def _is_plain(self) -> bool:
+        return bool((self.entries.weights == 1).all())
 
     @functools.cached_property
     def _weight(self) -> Array:
-        return self._sums(self.entries.weights)
+        return self._sums(lambda rows: np.ones(self.places[rows].shape))
 
-    def _sums(self, values: Array) -> Array:
-        """Sums by place, shape (num_lags, SLOTS, num_entries)."""
-        _, num_lags, num_entries = self.places.shape
+    def _sums(self, values: Callable[[slice], Array]) -> Array:
+        """Weighted sums of some values of rows by their places, shape (num_lags, SLOTS, num_entries)."""
+        num_rows, num_lags, num_entries = self.places.shape
         shape = (num_lags, SLOTS, num_entries)
-        every = np.broadcast_to(values, self.places.shape)
-        return np.bincount(self.places.ravel(), every.ravel(), minlength=math.prod(shape)).reshape(shape)
+        total = np.zeros(math.prod(shape))
+        for rows in _blocks(num_rows, num_lags * num_entries):
+            some = values(rows) if self._is_plain else values(rows) * self.entries.weights[rows]
+            total += np.bincount(self.places[rows].ravel(), some.ravel(), minlength=len(total))
+        return total.reshape(shape)
+
+
+def _blocks(num_rows: int, size: int) -> Iterator[slice]:
+    """Rows of ``size`` values, a block at a time."""
+    step = max(BLOCK_ROWS, BLOCK // size)
+    return (slice(start, start + step) for start in range(0, num_rows, step))
 
 
 def _edges(sample: Array) -> tuple[Array, Array]:
@@ -148,11 +173,22 @@ def _edges(sample: Array) -> tuple[Array, Array]:
 
     A value that many rows share takes no more than its own bin, so that the others are left for the rest.
     """
-    values, counts = np.unique(np.asarray(sample, dtype=float), return_counts=True)
+    values, counts = np.unique(sample, return_counts=True)
     num_bins = int(np.clip(len(sample) // BIN_ROWS, 1, SLOTS))
     upto = np.cumsum(np.minimum(counts, len(sample) / num_bins))
     ends = np.searchsorted(upto / upto[-1], _levels(num_bins) - 1e-9)
     return values, values[np.unique(ends[ends < len(values) - 1]) + 1]
+
+
+def _axis(values: Array) -> tuple[float, float]:
+    """Where the axis of different values, in order, begins, and its unit.
+
+    No value lies at the centre, or at one unit from it, where a cell begins: rounding would decide which it is in.
+    """
+    low, middle, high = (float(values[len(values) * part // 4]) for part in (1, 2, 3))
+    centre = float(values[len(values) // 2 - 1]) / 2 + middle / 2  # of a single value, itself
+    narrow_side = min(centre - low, high - centre)
+    return centre, 0.9 * narrow_side or 1.0
 
 
 def _levels(num_bins: int) -> Array:
@@ -166,7 +202,11 @@ def _levels(num_bins: int) -> Array:
 def _cells(values: Array, centre: Any, width: Any) -> Array:
     """The cell of each value."""
     far = np.asarray((values - centre) / width, dtype=np.float32)
-    along = np.copysign(np.log1p(np.abs(far)), far)
-    along *= CELLS_PER_UNIT
-    along += CELLS / 2
-    return np.clip(along, 0, CELLS - 1, out=along).astype(np.intp)
+    one, sign = np.float32(1).view(np.int32), far.view(np.int32) >> 31  # 0, or -1 in front of the centre
+    cells = (np.abs(far) + np.float32(1)).view(np.int32)
+    cells -= one
+    cells >>= np.finfo(np.float32).nmant - MANTISSA_BITS
+    np.minimum(cells, CELLS // 2 - 1, out=cells)
+    cells ^= sign
+    cells += CELLS // 2
+    return cells

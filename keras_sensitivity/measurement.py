@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -238,9 +238,10 @@ class Measurement:
         if self._bins is None or seen.rows is None:
             return seen.look
         binned = self._placed(self._bins, seen.rows.entries, index)
-        moments: dict[str, Mergeable] = {"path": binned.means(self._squares(seen.rows.derivatives))}
+        are_signs = self._plan.traced.num_draws is not None
+        moments: dict[str, Mergeable] = {"path": binned.mean_squares(seen.rows.derivatives, are_signs=are_signs)}
         if seen.rows.same_step is not None:
-            moments["same_step_path"] = binned.means(self._squares(seen.rows.same_step))
+            moments["same_step_path"] = binned.mean_squares(seen.rows.same_step, are_signs=are_signs)
         if self._values is None:
             moments["spread"] = binned.moments
         return Look({**seen.look, **moments})
@@ -269,11 +270,6 @@ class Measurement:
             found["spread"] = functools.reduce(Moments.merge, spread)
         return found
 
-    def _squares(self, derivatives: Array) -> Iterator[Array]:
-        """The squares of the derivatives of each unit; where the sum over the units is estimated, that alone."""
-        squares = (np.square(each, dtype=np.float64) for each in derivatives)
-        return squares if self._plan.traced.num_draws is None else iter([sum(squares)])
-
     def _h(self, rows: SeenRows | None) -> Array | None:
         """The squared derivatives of each row, summed over the units, as in "squares"; None of too many."""
         if rows is None:
@@ -282,7 +278,7 @@ class Measurement:
         count = derivatives.shape[-1] - self._plan.traced.num_probes
         if count * derivatives.shape[2] > JOINT_ENTRIES:
             return None
-        h = sum(self._squares(derivatives)) * (rows.entries.weights > 0)
+        h = np.square(derivatives, dtype=np.float64).sum(axis=0) * (rows.entries.weights > 0)
         return np.asarray(h[..., :count].reshape(len(h), -1))
 
     def _warn(self, importance: Importance, heads: FlatHeads) -> None:

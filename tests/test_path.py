@@ -334,7 +334,7 @@ def test_in_bins_are_the_moments_of_what_lies_there(rng):
     bins = Bins.of(list(values.reshape(-1, 3).T))
     binned = bins.place(Entries(values, weights))
     slots, every = bins.index(values), np.broadcast_to(weights, values.shape)
-    spread, squares = binned.moments, binned.means(gradients**2)
+    spread, squares = binned.moments, binned.mean_squares(gradients)
     for slot in np.unique(slots)[4::9]:
         for entry in range(3):
             here = (slots == slot)[:, :, entry]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import errors
@@ -58,7 +59,7 @@ class Compiled:
             errors.warn_xla_failed(self.reason)
             self._trace()
             return self(*tensors)
-        return tf.nest.map_structure(lambda tensor: tensor.numpy(), found)
+        return tf.nest.map_structure(np.asarray, found)
 
     def _trace(self) -> None:
         """Trace into a concrete function: Keras' users see no retracing warnings."""

@@ -251,13 +251,12 @@ class LookPass(KerasPass[Seen]):
         """The sums, and the rows that came back."""
         if not isinstance(found, Rows):
             return Sums(*found), None
-        rows = found if len(found.valid) else found._replace(valid=np.ones((len(weights), 1, 1)))
-        present = weights[:, None, None] * rows.valid
-        of_inputs, are_signs = self._of_inputs(rows.values), self.num_draws is not None
+        present = weights[:, None, None] * (found.valid if len(found.valid) else 1.0)
+        of_inputs, are_signs = self._of_inputs(found.values), self.num_draws is not None
         with np.errstate(invalid="ignore", over="ignore"):  # `_are_finite` says so
-            sums = Sums.of(rows, weights, present, of_inputs=of_inputs, are_signs=are_signs)
-        same_step = rows.same_step if len(rows.same_step) else None
-        return sums, SeenRows(Entries(rows.values, present), rows.derivatives, same_step)
+            sums = Sums.of(found, weights, present, of_inputs=of_inputs, are_signs=are_signs)
+        same_step = found.same_step if len(found.same_step) else None
+        return sums, SeenRows(Entries(found.values, present), found.derivatives, same_step)
 
     def _are_finite(self, found: tuple[Sums, SeenRows | None]) -> bool:
         # The squares of derivatives that are not finite would not be either.

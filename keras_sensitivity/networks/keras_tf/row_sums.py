@@ -6,6 +6,9 @@ anew. Wide rows, of which no more than sums come back, are summed up there: `sum
 
 from __future__ import annotations
 
+import functools
+import operator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +21,7 @@ __all__ = ["Rows", "Sums"]
 Array = np.ndarray[Any, Any]
 
 # Derivatives that are summed up at a time: with what is made of them they fit into the cache of a processor.
-BLOCK = 2**16
+BLOCK = 2**15
 
 
 class Rows(NamedTuple):
@@ -72,18 +75,20 @@ class Sums(NamedTuple):
         kind = _SignSums if are_signs else _UnitSums
         derivatives, squares = kind(rows.derivatives, present), _ProductSums()
         same_step = kind(rows.same_step, present) if len(rows.same_step) else None
-        inputs = _PowerSums(rows.values[None], present)
-        outputs = _PowerSums(rows.outputs[None, :, None], weights[:, None, None])
+        inputs = _PowerSums(rows.values, present)
+        outputs = _PowerSums(rows.outputs[:, None], weights[:, None, None])
         num_flat: Any = 0
-        size = max(1, BLOCK // rows.derivatives[:, 0].size)
+        size = max(1, BLOCK // rows.values[0].size)
         for part in (slice(start, start + size) for start in range(0, len(weights), size)):
             inputs.add(part)
             outputs.add(part)
             h = derivatives.add(part)[..., of_inputs]
-            num_flat += np.count_nonzero((h.sum(axis=(1, 2)) == 0) & (weights[part] > 0))
+            num_flat += np.count_nonzero((_row_sums(h) == 0) & (weights[part] > 0))
             if same_step is not None:
                 h = same_step.add(part)[..., of_inputs]
-            squares.add((h * rows.valid[part, :, of_inputs]).reshape(len(h), -1), weights[part])
+            if len(rows.valid):
+                h = h * rows.valid[part, :, of_inputs]
+            squares.add(h.reshape(len(h), -1), weights[part])
         return cls(
             reached=rows.reached,
             num_samples=np.count_nonzero(weights),
@@ -93,31 +98,33 @@ class Sums(NamedTuple):
             lag_weights=np.broadcast_to(present.sum(axis=0), (rows.values.shape[1], present.shape[2])),
             derivatives=derivatives.sums,
             same_step=() if same_step is None else same_step.sums,
-            inputs=tuple(each[0] for each in inputs.sums),
-            outputs=tuple(each[0, 0] for each in outputs.sums),
+            inputs=inputs.sums,
+            outputs=tuple(each[0] for each in outputs.sums),
             squares=squares.sums,
             output_rows=rows.outputs,
         )
 
 
 class _PowerSums:
-    """Weighted sums of what differs from the first row, and of its squares, shape (count, num_lags, num_entries).
+    """Weighted sums of what differs from the first row, and of its squares, shape (num_lags, num_entries).
 
     Args:
-        values: Shape (count, batch_size, num_lags, num_entries).
-        weights: Of the rows, broadcastable to the values of one of ``count``.
+        values: Shape (batch_size, num_lags, num_entries).
+        weights: Of the rows, broadcastable to the values.
     """
 
     def __init__(self, values: Array, weights: Array) -> None:
         self._values, self._weights = values, weights
-        self._shift = values[:, 0].astype(np.float64)
+        self._shift = values[0].astype(np.float64)
         self._total, self._squares = np.zeros_like(self._shift), np.zeros_like(self._shift)
 
-    def add(self, rows: slice) -> Any:
-        """Add some rows."""
-        centred = np.subtract(self._values[:, rows], self._shift[:, None], dtype=np.float64)
-        self._total += _weighted(centred, self._weights[rows])
-        self._squares += _weighted(np.square(centred, out=centred), self._weights[rows])
+    def add(self, rows: slice) -> Array:
+        """Add some rows; returns their values, which nobody else holds."""
+        values, weights = self._values[rows].astype(np.float64), self._weights[rows]
+        centred = values - self._shift
+        self._total += _weighted(centred, weights)
+        self._squares += _weighted(np.square(centred, out=centred), weights)
+        return values
 
     @property
     def sums(self) -> tuple[Array, Array, Array]:
@@ -125,30 +132,37 @@ class _PowerSums:
         return self._shift, self._total, self._squares
 
 
-class _UnitSums(_PowerSums):
-    """Those of the derivatives of each unit."""
+class _UnitSums:
+    """Those of the derivatives of each unit, shape (num_units, num_lags, num_entries)."""
+
+    def __init__(self, derivatives: Array, weights: Array) -> None:
+        self._units = [_PowerSums(of_unit, weights) for of_unit in derivatives]
 
     def add(self, rows: slice) -> Array:
-        """Add some rows; returns their h."""
-        super().add(rows)
-        return _h(self._values[:, rows])
+        """Add some rows; returns their h, the sum of the squares over the units."""
+        return _sum_of_squares(unit.add(rows) for unit in self._units)
+
+    @property
+    def sums(self) -> tuple[Array, ...]:
+        """Shift, sums, and sums of squares."""
+        return tuple(map(np.stack, zip(*(unit.sums for unit in self._units), strict=True)))
 
 
 class _SignSums:
     """The same of random signs, which mean nothing one by one: of a single unit, whose square is h and whose mean 0."""
 
-    def __init__(self, values: Array, weights: Array) -> None:
-        self._values, self._weights = values, weights
-        self._squares = np.zeros(values[:1, 0].shape)
+    def __init__(self, derivatives: Array, weights: Array) -> None:
+        self._draws, self._weights = derivatives, weights
+        self._squares = np.zeros(derivatives[:1, 0].shape)
 
     def add(self, rows: slice) -> Array:
-        """Add some rows; returns their h."""
-        h = _h(self._values[:, rows])
-        self._squares += _weighted(h[None], self._weights[rows])
+        """Add some rows; returns their h, the sum of the squares over the draws."""
+        h = _sum_of_squares(draw[rows].astype(np.float64) for draw in self._draws)
+        self._squares += _weighted(h, self._weights[rows])
         return h
 
     @property
-    def sums(self) -> tuple[Array, Array, Array]:
+    def sums(self) -> tuple[Array, ...]:
         """Shift, sums, and sums of squares."""
         zeros = np.zeros_like(self._squares)
         return zeros, zeros, self._squares
@@ -165,20 +179,28 @@ class _ProductSums:
         shift, total, products = self.sums
         shift = values[0] if shift is None else shift
         centred = values - shift
-        weighted = centred * weights[:, None]
-        is_wide = values.shape[1] > CROSS_ENTRIES
-        more = (weighted * centred).sum(axis=0) if is_wide else product(weighted, centred)
-        self.sums = shift, total + weighted.sum(axis=0), products + more
+        if values.shape[1] > CROSS_ENTRIES:
+            more = _weighted(np.square(centred), weights[:, None])
+        elif (weights == 1).all():
+            more = product(centred, centred)
+        else:
+            more = product(centred * weights[:, None], centred)
+        self.sums = shift, total + _weighted(centred, weights[:, None]), products + more
 
 
-def _h(derivatives: Array) -> Array:
-    """The sum of the squares over the units, or over the draws."""
-    squares = np.square(derivatives, dtype=np.float64)
-    return squares[0] if len(squares) == 1 else np.asarray(squares.sum(axis=0))
+def _sum_of_squares(arrays: Iterable[Array]) -> Array:
+    """The sum of the squares of arrays, which are used up."""
+    return functools.reduce(operator.iadd, (np.square(values, out=values) for values in arrays))
+
+
+def _row_sums(values: Array) -> Array:
+    """The sum of each row: a product with ones, for NumPy sums up short rows one by one."""
+    wide = values.reshape(len(values), -1)
+    return np.asarray(wide @ np.ones(wide.shape[1]))
 
 
 def _weighted(values: Array, weights: Array) -> Array:
-    """Sums over the rows, which are the second axis."""
+    """Sums over the rows, weights of one value for a row taken as a vector."""
     if weights.size == len(weights):
-        return np.asarray(np.einsum("n,un...->u...", weights.ravel(), values))
-    return np.asarray((values * weights).sum(axis=1))
+        return np.asarray(weights.ravel() @ values.reshape(len(values), -1)).reshape(values.shape[1:])
+    return np.asarray((values * weights).sum(axis=0))
