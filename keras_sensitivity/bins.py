@@ -191,6 +191,7 @@ def _axis(values: Array) -> tuple[float, float]:
     return centre, 0.9 * narrow_side or 1.0
 
 
+@functools.cache
 def _levels(num_bins: int) -> Array:
     """The part of the rows below each edge, shape (num_bins - 1,)."""
     halvings = HALVINGS if num_bins >= TAIL_BINS else 0
