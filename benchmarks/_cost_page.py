@@ -24,7 +24,9 @@ SECTIONS = {
 
 Extra time is the median difference of a fit with the callback to the same fit without, made in turns, in percent of the
 median without. It is a small difference of two large times, each of which the machine disturbs; the goals are judged by
-it all the same. "Inside" is the time in the callback's own methods, in the same fits, which is hardly disturbed.""",
+it all the same. "Inside" is the time in the callback's own methods, in the same fits, which is hardly disturbed.
+"Asleep" is the extra time of a callback that only sleeps for as long at the end of each epoch: behind a pause of some
+milliseconds TensorFlow at times takes a third of a second more to begin with the rows of the next epoch.""",
     "first": """### The first look, and the import
 
 What comes once: of a process that has imported TensorFlow and done nothing yet.""",
@@ -108,6 +110,7 @@ def table_of_fits(rows: list[Row]) -> str:
             extra, inside = of[f"extra time, {name}"], of[f"time inside the callback, {name}"]
             spaces = " " * (name == "log_dir")  # a table has no two columns of one name
             line |= {title: value(extra), f"goal{spaces}": goal(extra), f"inside{spaces}": value(inside)}
+        line["asleep"] = value(of["extra time, asleep for as long"])
         cells.append(line)
     return table(cells, 1)
 
