@@ -142,6 +142,7 @@ class Sleeping(keras.callbacks.Callback):
         self.seconds = seconds
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Sleep."""
         time.sleep(self.seconds)
 
 
