@@ -121,9 +121,10 @@ class SensitivityCallback(keras.callbacks.Callback):
             swapped with: see `Definition`. Bins and partners are the same at all looks of a fit. Random numbers that
             data draw from a generator of their own are drawn once more when they are read here.
         every_n_epochs: Epochs between looks. The first epoch has one, where none went before, and so has the last.
-        log_dir: A folder: write TensorBoard summaries to ``log_dir/sensitivity``, with epochs as steps: numbers at each
-            look, pictures at the last, and at a few before in a long fit. It may be the folder of
-            `keras.callbacks.TensorBoard`.
+        log_dir: A folder, also a remote one such as ``gs://bucket/logs``: write TensorBoard summaries there, with epochs
+            as steps: numbers at each look, pictures at the last, and at a few before in a long fit. Each fit has a run
+            of its own, ``log_dir/sensitivity``, ``log_dir/sensitivity_2`` and so on; one with an ``initial_epoch`` goes
+            on in the newest. It may be the folder of `keras.callbacks.TensorBoard`.
         dead_feature_monitor: When a feature is dead; None: no feature is judged, nor counted in the logs.
         log_importances: Whose importances go into the logs, for loggers that read them (CSVLogger, wandb, MLflow): a
             list of features; True: all; False: none.
@@ -193,6 +194,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         self._is_off = False
         self._is_waiting = False
         self._kept_rows: _KeptRows | None = None
+        self._run: str | None = None
         self._standing: _Standing | None = None
         self._epochs_before = 0
         self._epoch: int | None = None
@@ -352,7 +354,7 @@ class SensitivityCallback(keras.callbacks.Callback):
             measurement = Measurement(network, rows, definition=self.definition, options=self._options)
             errors.check_logged(self.log_importances, measurement.feature_names)
             measurement.rehearse()
-        self._live = _Live(measurement, None if self.log_dir is None else LookWriter(self.log_dir, self.name))
+        self._live = _Live(measurement, None if self.log_dir is None else LookWriter(self.log_dir, self.name, self._run))
         self._epochs_before = self._continued()
         self._say(1, f"{self._title}: {measurement.description}")
         self._tell()
@@ -514,6 +516,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         """Close the files and let go of the model; until the next fit every look is skipped."""
         live, self._live = self._live, None
         if live is not None and live.writer is not None:
+            self._run = live.writer.run
             with contextlib.suppress(Exception):
                 live.writer.close()
 

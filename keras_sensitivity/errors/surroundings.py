@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import tempfile
+import uuid
+from collections.abc import Sequence
 from typing import NoReturn
 
-from keras_sensitivity.errors.wording import fail, warn
+from keras_sensitivity.errors.wording import fail, listed, warn
 
 
 def check_tensorflow() -> None:
@@ -50,18 +51,26 @@ def refuse_inside_a_function() -> NoReturn:
 
 
 def check_folder(path: str | os.PathLike[str]) -> None:
-    """Refuse a ``log_dir`` in which no file can be written; create it where it is missing."""
+    """Refuse a ``log_dir`` in which no file can be written; create it where it is missing.
+
+    It may be one that only TensorFlow can reach, such as ``gs://bucket/logs``.
+    """
+    import tensorflow as tf
+
     try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except (OSError, TypeError) as error:
+        folder = os.fspath(path)
+        tf.io.gfile.makedirs(folder)
+        trial = tf.io.gfile.join(folder, f".{uuid.uuid4().hex}")
+        with tf.io.gfile.GFile(trial, "w") as file:
+            file.write("")
+        tf.io.gfile.remove(trial)
+    except (OSError, TypeError, tf.errors.OpError) as error:
         fail(
             "`log_dir` cannot be written.",
             expected="a folder in which files can be created, or a path where one can be made",
             received=f"{os.fspath(path) if isinstance(path, (str, os.PathLike)) else path!r} ({error})",
             fix="pass a writable folder, or log_dir=None to write no TensorBoard summaries",
-            error=type(error) if isinstance(error, (OSError, TypeError)) else ValueError,
+            error=TypeError if isinstance(error, TypeError) else OSError,
         )
 
 
@@ -84,6 +93,14 @@ def refuse_no_looks(path: os.PathLike[str]) -> NoReturn:
         received=f"no event file with a look in {os.fspath(path)!r}",
         fix="pass the folder that was given to SensitivityCallback(log_dir=...), not the one inside it",
         error=FileNotFoundError,
+    )
+
+
+def warn_several_runs(path: str, runs: Sequence[str]) -> None:
+    """Say which of several runs is read."""
+    warn(
+        f"{path!r} holds {len(runs)} runs, one of each fit: {listed(runs, most=20)}. This is the newest one's trajectory; "
+        "run= chooses another."
     )
 
 

@@ -12,7 +12,9 @@ import pandas as pd
 import tensorflow as tf
 
 from keras_sensitivity import errors, plots
+from keras_sensitivity.records.explanation_record import EXPLANATION, ExplanationRecord
 from keras_sensitivity.records.pages import MOST_FEATURES, Pictures, escaped
+from keras_sensitivity.records.record import PLUGIN, TENSOR
 
 if TYPE_CHECKING:
     from keras_sensitivity.explanation import Explanation
@@ -35,7 +37,7 @@ def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str])
     - an image a sample: bars, for sequences lags by features, for images an overlay;
     - a text a sample: the 20 largest shares in numbers;
 
-    and all of them together one image, ``explanations/overview``.
+    and all of them together one image, ``explanations/overview``, and an `ExplanationRecord`.
 
     Raises:
         OSError: If no file can be written there.
@@ -60,7 +62,18 @@ def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str])
             # A tag belongs to one tab only.
             tf.summary.text(f"{group}/table {sample}", _sample_markdown(explanation, sample))
             draw(f"{group}/{sample}", functools.partial(explanation.plot, sample), height)
+        record = ExplanationRecord.of(explanation, MOST_SAMPLES)
+        if record is not None:
+            tf.summary.experimental.write_raw_pb(_summary(record))
     pictures.tell()
+
+
+def _summary(record: ExplanationRecord) -> bytes:
+    """The numbers as a summary of the tab "Sensitivity"."""
+    summary = tf.compat.v1.Summary()
+    added = summary.value.add(tag=EXPLANATION, tensor=tf.make_tensor_proto(record.encoded(), tf.string))
+    added.metadata.plugin_data.plugin_name, added.metadata.data_class = PLUGIN, TENSOR
+    return bytes(summary.SerializeToString())
 
 
 def _sample_markdown(explanation: Explanation, sample: int) -> str:

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from keras_sensitivity import errors
 from keras_sensitivity.records.artist import Artist
-from keras_sensitivity.records.record import HEADER, LOOK, PLUGIN, Header, Record
+from keras_sensitivity.records.record import HEADER, PLUGIN, SCALAR, TENSOR, Header, Record, look_tag
+from keras_sensitivity.records.runs import new_run, runs_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,16 +19,10 @@ if TYPE_CHECKING:
     from keras_sensitivity.dead_features import Event
     from keras_sensitivity.importance import Importance
 
-__all__ = ["RUN", "LookWriter"]
-
-# A run of its own, so that keras.callbacks.TensorBoard may write to the same log_dir.
-RUN = "sensitivity"
+__all__ = ["LookWriter"]
 
 # Thousands of curves freeze TensorBoard. Features, or lags, of which each has one, at the most.
 MOST_CURVES = 50
-
-# What TensorBoard calls what it shows.
-SCALAR, TENSOR = 1, 2
 
 # What the curves are, by the beginning of their tags.
 DESCRIPTIONS = {
@@ -40,9 +35,10 @@ DESCRIPTIONS = {
 
 
 class LookWriter:
-    """Writes looks to ``log_dir/sensitivity``; with a name, to ``log_dir/name/sensitivity``.
+    """Writes the looks of a fit to a run of its own in ``log_dir``, or with a name in ``log_dir/name``.
 
-    Each look becomes one event, at the step of its epoch:
+    The first fit's run is ``sensitivity``, that of the next ``sensitivity_2``; a fit that goes on where another one
+    ended (``initial_epoch``) goes on in its run. Each look becomes one event, at the step of its epoch:
 
     - scalars ``importance/<feature>``, percent, of up to 50 features, else of the 50 most important at the first look,
       so that a curve has a point at every look; with a time axis ``lag/<lag>`` likewise; the given ones; and with
@@ -51,17 +47,32 @@ class LookWriter:
 
     The last look, and of a long fit a few before, have pictures: see `Artist`.
 
+    Args:
+        log_dir: A folder, also one that only TensorFlow can reach, such as ``gs://bucket/logs``.
+        name: Of the callback.
+        run: That of the callback's fit before, in which one that goes on goes on; None: the newest one.
+
+    Attributes:
+        run: The name of the run; None before the first look.
+
     Raises:
         OSError: If no file can be written there.
     """
 
-    def __init__(self, log_dir: str | os.PathLike[str], name: str | None = None) -> None:
-        folder = os.path.join(log_dir, name or "", RUN)
-        errors.check_folder(folder)
-        self._writer = tf.summary.create_file_writer(folder)
-        self._artist = Artist(self._writer)
+    def __init__(self, log_dir: str | os.PathLike[str], name: str | None = None, run: str | None = None) -> None:
+        errors.check_folder(log_dir)
+        self._folder = tf.io.gfile.join(os.fspath(log_dir), name or "")
+        tf.io.gfile.makedirs(self._folder)
+        self._before, self.run = run, None
         self._curves = _Curves()
         self._described: set[str] = set()
+
+    def _open(self, epoch: int) -> None:
+        """Begin with the files: only the epoch of the first look tells whether another fit goes on."""
+        runs = [] if epoch == 0 else [self._before] if self._before else runs_in(self._folder)
+        self.run = runs[-1] if runs else new_run(self._folder)
+        self._writer = tf.summary.create_file_writer(tf.io.gfile.join(self._folder, self.run))
+        self._artist = Artist(self._writer)
 
     def write(
         self,
@@ -81,12 +92,14 @@ class LookWriter:
             threshold: Below which features die, percent; None: nobody says.
             events: Who died or revived.
         """
+        if self.run is None:
+            self._open(epoch)
         numbers = {**scalars, **_noise(importance)}
         record = Record.of(importance, numbers if threshold is None else {**numbers, "threshold": threshold}, events)
         summary = tf.compat.v1.Summary()
         if not self._described:
             self._add(summary, HEADER, Header.of(record, importance).encoded())
-        self._add(summary, LOOK, record.encoded())
+        self._add(summary, look_tag(epoch), record.encoded())
         for tag, number in {**self._curves.of(importance), **numbers}.items():
             self._add(summary, tag, number)
         # Keras' own TensorBoard callback with update_freq=N switches summaries off between its steps.
@@ -114,8 +127,9 @@ class LookWriter:
 
     def close(self) -> None:
         """Draw the last look, and close the file."""
-        self._artist.finish()
-        self._writer.close()
+        if self.run is not None:
+            self._artist.finish()
+            self._writer.close()
 
 
 class _Curves:

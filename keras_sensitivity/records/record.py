@@ -19,15 +19,20 @@ if TYPE_CHECKING:
     from keras_sensitivity.dead_features import Event
     from keras_sensitivity.importance import Importance
 
-__all__ = ["FORMAT", "HEADER", "LOOK", "PLUGIN", "Header", "Record"]
+__all__ = ["FORMAT", "HEADER", "LOOK", "PLUGIN", "SCALAR", "TENSOR", "Header", "Record", "look_tag"]
 
 Array = np.ndarray[Any, Any]
 
 # Files without a number hold importances alone; what this version writes is format 2.
 FORMAT = 2
 
-# The tags, and the plugin whose they are.
+# The tags, and the plugin whose they are. TensorBoard keeps ten steps of a tag at the least, and draws lots for more: so
+# a few looks share one, which is numbered.
 HEADER, LOOK, PLUGIN = "sensitivity/header", "sensitivity/look", "sensitivity"
+LOOKS_OF_A_TAG = 8
+
+# What TensorBoard calls what a tag holds.
+SCALAR, TENSOR = 1, 2
 
 # Entries of lags by features, and of units by features, that are kept at the most: 16 kB.
 MOST_ENTRIES = 4096
@@ -113,6 +118,15 @@ class Record(NamedTuple):
             for (name, (kind, shape)), data in zip(header.arrays.items(), found, strict=True)
         }
         return cls(arrays, **json.loads(described))
+
+
+def look_tag(epoch: int) -> str:
+    """The tag of the record of a look.
+
+    >>> look_tag(17)
+    'sensitivity/look/2'
+    """
+    return f"{LOOK}/{epoch // LOOKS_OF_A_TAG}"
 
 
 def _json(described: Mapping[str, Any]) -> bytes:

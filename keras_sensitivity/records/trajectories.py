@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import re
 from collections.abc import Iterator
 
 import pandas as pd
+import tensorflow as tf
 
 from keras_sensitivity import errors
-from keras_sensitivity.records.looks import RUN
-from keras_sensitivity.records.record import HEADER, LOOK, Header, Record
+from keras_sensitivity.records.reading import Written, is_ours, looks
+from keras_sensitivity.records.runs import runs_in
 
 __all__ = ["load_trajectory"]
 
@@ -19,21 +19,22 @@ __all__ = ["load_trajectory"]
 NAMES, IMPORTANCES = "trajectory/features", "trajectory/importances"
 
 
-def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
+def load_trajectory(log_dir: str | os.PathLike[str], run: str | None = None) -> pd.DataFrame:
     """The trajectory that a `SensitivityCallback` wrote to its ``log_dir``, also of a fit that crashed or still runs.
 
-    Of several fits that wrote there, one that went on (``initial_epoch``) continues the one before from its first
-    look on; one that began anew replaces it.
+    Each fit has a run of its own there, ``sensitivity``, ``sensitivity_2`` and so on; one that went on where another
+    one ended (``initial_epoch``) is a part of that one's.
 
     Args:
         log_dir: The callback's ``log_dir``; of a callback with a name the folder of that name in it.
+        run: Of several runs the one to read; None: the newest, with a warning that names them all.
 
     Returns:
         `SensitivityCallback.trajectory`: importances over epochs, index epoch (from 0), columns features, percent.
 
     Raises:
         FileNotFoundError: If no look was written there.
-        ValueError: If a newer version wrote it.
+        ValueError: If there is no such run, or a newer version wrote it.
 
     Example:
 
@@ -49,38 +50,56 @@ def load_trajectory(log_dir: str | os.PathLike[str]) -> pd.DataFrame:
     >>> loaded.equals(watch.trajectory)
     True
     """
-    folder = pathlib.Path(log_dir, RUN)
-    looks: dict[int, pd.Series[float]] = {}
-    for path in sorted(folder.glob("events.out.tfevents.*"), key=_by_number):
-        for epoch, shares in _looks(path):
-            while looks and next(reversed(looks)) >= epoch:
-                looks.popitem()
-            looks[epoch] = shares
-    if not looks:
+    folder = os.fspath(log_dir)
+    found = {name: paths for name in runs_in(folder) if (paths := _files(tf.io.gfile.join(folder, name)))}
+    if run is None and len(found) > 1:
+        errors.warn_several_runs(folder, list(found))
+    elif run is not None and found:
+        errors.check_one_of("run", run, tuple(found))
+    name = run or next(reversed(found), None)
+    trajectory = None if name is None else _trajectory(found[name])
+    if trajectory is None:
         errors.refuse_no_looks(folder)
-    return pd.DataFrame(list(looks.values()), pd.Index(list(looks), name="epoch", dtype="int64"))
+    return trajectory
 
 
-def _looks(path: pathlib.Path) -> Iterator[tuple[int, pd.Series[float]]]:
-    """The looks of a file, as far as it is whole: when each was, and the importances."""
+def _files(folder: str) -> list[str]:
+    """The event files of a run, the oldest first."""
+    return sorted(tf.io.gfile.glob(tf.io.gfile.join(folder, "events.out.tfevents.*")), key=_by_number)
+
+
+def _by_number(path: str) -> list[int]:
+    """The numbers in a file's name: the second in which it was begun, the process, and which of its files it is."""
+    return [int(digits) for digits in re.findall(r"\d+", os.path.basename(path))]
+
+
+def _trajectory(paths: list[str]) -> pd.DataFrame | None:
+    """What the files of a run hold, as far as they are whole; None of no look."""
+    written: list[Written] = []
+    shares: dict[int, pd.Series[float]] = {}
+    names: list[str] = []
+    for path in paths:
+        for each in _written(path):
+            if is_ours(each.tag):
+                written.append(each)
+            elif each.tag == NAMES:
+                names = [name.decode() for name in each.strings]
+            elif each.tag == IMPORTANCES:
+                shares = {epoch: found for epoch, found in shares.items() if epoch < each.step}
+                shares[each.step] = pd.Series(each.strings, names)
+    for look in looks(written, paths[-1]):
+        shares[look.epoch] = pd.Series(look.record.arrays["importance"], look.header.features)
+    if not shares:
+        return None
+    return pd.DataFrame(list(shares.values()), pd.Index(list(shares), name="epoch", dtype="int64"))
+
+
+def _written(path: str) -> Iterator[Written]:
+    """The tensors of a file that hold looks, as far as it is whole."""
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
     from tensorboard.util.tensor_util import make_ndarray
 
-    header: Header | None = None
-    names: list[str] = []
-    for event in EventFileLoader(str(path)).Load():
-        found = {value.tag: value.tensor for value in event.summary.value}
-        if HEADER in found:
-            header = Header.decoded(make_ndarray(found[HEADER]), path)
-        if LOOK in found and header is not None:
-            record = Record.decoded(make_ndarray(found[LOOK]), header)
-            yield event.step, pd.Series(record.arrays["importance"], header.features)
-        if NAMES in found:
-            names = [name.decode() for name in make_ndarray(found[NAMES])]
-        if IMPORTANCES in found:
-            yield event.step, pd.Series(make_ndarray(found[IMPORTANCES]), names)
-
-
-def _by_number(path: pathlib.Path) -> list[int]:
-    """The numbers in a file's name: the second in which it was begun, the process, and which of its files it is."""
-    return [int(digits) for digits in re.findall(r"\d+", path.name)]
+    for event in EventFileLoader(path).Load():
+        for value in event.summary.value:
+            if is_ours(value.tag) or value.tag in (NAMES, IMPORTANCES):
+                yield Written(event.wall_time, event.step, value.tag, make_ndarray(value.tensor))

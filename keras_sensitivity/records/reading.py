@@ -1,0 +1,69 @@
+"""Records of a run, as they were written, -> its looks: for `load_trajectory`, and for the tab in TensorBoard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from keras_sensitivity.records.record import HEADER, LOOK, Header, Record
+
+__all__ = ["Look", "Written", "is_ours", "looks"]
+
+
+class Written(NamedTuple):
+    """A tensor of strings in an event file.
+
+    Attributes:
+        wall_time: When it was written, seconds since 1970.
+        step: Of the event: the epoch.
+        tag: Of the tensor.
+        strings: What it holds: of a header or a look, bytes.
+    """
+
+    wall_time: float
+    step: int
+    tag: str
+    strings: Sequence[Any]
+
+
+class Look(NamedTuple):
+    """A look that was read back.
+
+    Attributes:
+        epoch: When it was.
+        wall_time: When it was written, seconds since 1970.
+        header: What is the same at all looks.
+        record: What was found.
+    """
+
+    epoch: int
+    wall_time: float
+    header: Header
+    record: Record
+
+
+def is_ours(tag: str) -> bool:
+    """Whether a tag is of a header or of a look."""
+    return tag in (HEADER, LOOK) or tag.startswith(f"{LOOK}/")
+
+
+def looks(written: Iterable[Written], source: Any) -> list[Look]:
+    """The looks of a run by epoch; those that a later fit took again are as it took them, or gone.
+
+    Args:
+        written: In any order; of each event also the header, where it has one.
+        source: Where they come from, for an error.
+
+    Raises:
+        ValueError: If a newer version wrote them, or they are torn.
+    """
+    found: list[Look] = []
+    header: Header | None = None
+    for each in sorted(written, key=lambda each: (each.wall_time, each.step, each.tag != HEADER)):
+        if each.tag == HEADER:
+            header = Header.decoded(each.strings, source)
+        elif header is not None:
+            while found and found[-1].epoch >= each.step:
+                found.pop()
+            found.append(Look(each.step, each.wall_time, header, Record.decoded(each.strings, header)))
+    return found

@@ -1,0 +1,192 @@
+"""`SensitivityPlugin`: answers what the tab in the browser asks for."""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import mimetypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import werkzeug
+from tensorboard import errors as tensorboard_errors
+from tensorboard import plugin_util
+from tensorboard.data import provider
+from tensorboard.plugins import base_plugin
+from werkzeug import wrappers
+
+from keras_sensitivity.records import reading
+from keras_sensitivity.records.explanation_record import EXPLANATION, ExplanationRecord
+from keras_sensitivity.records.reading import Written
+from keras_sensitivity.records.record import HEADER, PLUGIN, Header
+from keras_sensitivity.tensorboard_plugin.bundle import bundle
+
+__all__ = ["SensitivityPlugin"]
+
+Array = np.ndarray[Any, Any]
+
+# What of a look goes to the browser with all looks; the rest look by look.
+SMALL = ("importance", "standard_error", "rms", "usage", "lags")
+
+# More steps of a tag than TensorBoard ever keeps.
+EVERY_STEP = 100_000
+
+
+class SensitivityPlugin(base_plugin.TBPlugin):
+    """Reads through TensorBoard's data provider alone.
+
+    Args:
+        context: What TensorBoard has for plugins.
+    """
+
+    plugin_name = PLUGIN
+
+    def __init__(self, context: base_plugin.TBContext) -> None:
+        self._provider = context.data_provider
+
+    def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
+        """What is answered, by its path under the tab's own prefix."""
+        answers = {"/runs": self._runs, "/run": self._run, "/look": self._look, "/explanation": self._explanation}
+        served = {f"/{name}": functools.partial(_static, name) for name in _static_names()}
+        return {**{path: _answering(answer) for path, answer in answers.items()}, **served}
+
+    def is_active(self) -> bool:
+        """Always: an empty tab says what to do."""
+        return True
+
+    def frontend_metadata(self) -> base_plugin.FrontendMetadata:
+        """What TensorBoard loads for the tab."""
+        return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name="Sensitivity")
+
+    # --- answers ----------------------------------------------------------------------------------------------------
+
+    def _runs(self, context: Any, experiment: str, _: Any) -> bytes:
+        """The runs, and what there is in each."""
+        every = self._tags(context, experiment)
+        headers = self._read(context, experiment, list(every), [HEADER])
+        found = []
+        for run, tags in sorted(every.items()):
+            kinds = {"looks": any(map(reading.is_ours, tags)), "explanation": EXPLANATION in tags}
+            if any(kinds.values()):
+                newest = max(series.max_wall_time for series in tags.values())
+                found.append({"run": run, "newest": newest, "features": _features(headers, run), **kinds})
+        return bundle({"runs": found}, {})
+
+    def _run(self, context: Any, experiment: str, arguments: Any) -> bytes:
+        """All looks of a run: what is small enough to be drawn over time."""
+        run = arguments.get("run", "")
+        looks = self._looks(context, experiment, run)
+        newest = looks[-1]
+        same = [look for look in looks if look.header == newest.header]
+        names = [name for name in SMALL if name in newest.record.arrays]
+        scalars = {key: None for look in same for key in look.record.scalars}
+        described = {
+            "run": run,
+            "features": newest.header.features,
+            "units": newest.header.units,
+            "epochs": [look.epoch for look in same],
+            "wall_times": [look.wall_time for look in same],
+            "scalars": {key: [look.record.scalars.get(key) for look in same] for key in scalars},
+            "events": [event for look in same for event in look.record.events],
+            "in_looks": sorted(set(newest.record.arrays) - set(SMALL)),
+        }
+        return bundle(described, {name: np.stack([look.record.arrays[name] for look in same]) for name in names})
+
+    def _look(self, context: Any, experiment: str, arguments: Any) -> bytes:
+        """One look, with all that was kept of it."""
+        run, epoch = arguments.get("run", ""), arguments.get("epoch", "")
+        for look in self._looks(context, experiment, run):
+            if str(look.epoch) == epoch:
+                return bundle({"run": run, "epoch": look.epoch}, look.record.arrays)
+        raise tensorboard_errors.NotFoundError(f"{run!r} has no look at the epoch {epoch!r}.")
+
+    def _explanation(self, context: Any, experiment: str, arguments: Any) -> bytes:
+        """What `explain` wrote to a run."""
+        run = arguments.get("run", "")
+        written = self._written(context, experiment, run, lambda tag: tag == EXPLANATION)
+        if not written:
+            raise tensorboard_errors.NotFoundError(f"{run!r} has no explanation.")
+        newest = max(written, key=lambda each: each.wall_time)
+        record = ExplanationRecord.decoded(newest.strings, run)
+        return bundle({"run": run, "wall_time": newest.wall_time, **record.described}, record.arrays)
+
+    # --- the data provider ------------------------------------------------------------------------------------------
+
+    def _tags(self, context: Any, experiment: str) -> Any:
+        """Run -> tag -> what there is."""
+        return self._provider.list_tensors(context, experiment_id=experiment, plugin_name=PLUGIN)
+
+    def _written(self, context: Any, experiment: str, run: str, is_asked: Callable[[str], bool]) -> list[Written]:
+        """The tensors of a run with some tags, in no order."""
+        tags = [tag for tag in self._tags(context, experiment).get(run, ()) if is_asked(tag)]
+        return self._read(context, experiment, [run], tags).get(run, []) if tags else []
+
+    def _read(self, context: Any, experiment: str, runs: list[str], tags: list[str]) -> dict[str, list[Written]]:
+        """The tensors of runs with these tags, in no order."""
+        read = self._provider.read_tensors(
+            context,
+            experiment_id=experiment,
+            plugin_name=PLUGIN,
+            downsample=EVERY_STEP,
+            run_tag_filter=provider.RunTagFilter(runs=runs, tags=tags),
+        )
+        return {
+            run: [Written(datum.wall_time, datum.step, tag, datum.numpy) for tag in data for datum in data[tag]]
+            for run, data in read.items()
+        }
+
+    def _looks(self, context: Any, experiment: str, run: str) -> list[reading.Look]:
+        looks = reading.looks(self._written(context, experiment, run, reading.is_ours), run)
+        if not looks:
+            raise tensorboard_errors.NotFoundError(f"{run!r} has no look yet.")
+        return looks
+
+
+def _features(headers: dict[str, list[Written]], run: str) -> list[str]:
+    """The features of a run; none where that cannot be read, as its own answer tells."""
+    newest = max(headers.get(run, ()), key=lambda each: each.wall_time, default=None)
+    try:
+        return [] if newest is None else Header.decoded(newest.strings, run).features
+    except Exception:  # noqa: BLE001
+        return []
+
+
+def _answering(answer: Callable[[Any, str, Any], bytes]) -> Callable[..., Any]:
+    """An application of an answer: what cannot be read becomes a message, not a broken tab."""
+
+    @wrappers.Request.application
+    def application(request: wrappers.Request) -> wrappers.Response:
+        context = plugin_util.context(request.environ)
+        experiment = plugin_util.experiment_id(request.environ)
+        try:
+            data, status = answer(context, experiment, request.args), 200
+        except tensorboard_errors.NotFoundError as error:
+            data, status = bundle({"error": str(error)}, {}), 404
+        except Exception as error:  # noqa: BLE001
+            words = f"What was written there cannot be read. {type(error).__name__}: {error}"
+            data, status = bundle({"error": words}, {}), 422
+        return _response(data, "application/octet-stream", status)
+
+    return application
+
+
+def _static_names() -> list[str]:
+    """The static files, which the package brings."""
+    return [file.name for file in _static_folder().iterdir() if file.is_file()]
+
+
+def _static_folder() -> Any:
+    return importlib.resources.files("keras_sensitivity.tensorboard_plugin") / "static"
+
+
+def _static(name: str, environ: Any, start_response: Any) -> Any:
+    """A static file."""
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = "text/javascript" if name.endswith(".js") else kind  # which some systems' tables do not say
+    return _response((_static_folder() / name).read_bytes(), kind, 200)(environ, start_response)
+
+
+def _response(data: bytes, kind: str, status: int) -> wrappers.Response:
+    headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+    return werkzeug.Response(data, status, headers, content_type=kind)

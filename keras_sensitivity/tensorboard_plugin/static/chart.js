@@ -1,0 +1,88 @@
+/** What drawings share: axes, places beside each other, tooltips. */
+
+import { html, svg, text } from "./svg.js";
+import { theme } from "./theme.js";
+
+/** Lines and words of two axes around a box. */
+export function axes({ left, top, width, height }, { x, y, xTicks, yTicks, xWords, yWords, xLabel, yLabel }) {
+  const group = svg("g", { "shape-rendering": "crispEdges" });
+  const right = left + width;
+  const bottom = top + height;
+  for (const tick of yTicks ?? []) {
+    group.append(
+      svg("line", { x1: left, x2: right, y1: y(tick), y2: y(tick), stroke: theme.line }),
+      text(yWords(tick), left - 8, y(tick) + 4, { "text-anchor": "end", fill: theme.faint }),
+    );
+  }
+  for (const tick of xTicks ?? []) {
+    group.append(
+      svg("line", { x1: x(tick), x2: x(tick), y1: bottom, y2: bottom + 4, stroke: theme.faint }),
+      text(xWords(tick), x(tick), bottom + 17, { "text-anchor": "middle", fill: theme.faint }),
+    );
+  }
+  group.append(svg("line", { x1: left, x2: right, y1: bottom, y2: bottom, stroke: theme.faint }));
+  if (xLabel) group.append(text(xLabel, right, bottom + 33, { "text-anchor": "end", fill: theme.faint }));
+  if (yLabel) group.append(text(yLabel, left - 8, top - 10, { fill: theme.faint, "text-anchor": "start" }));
+  return group;
+}
+
+/** A title above a box. */
+export function title(words, x, y) {
+  return text(words, x, y, { "font-size": 13, "font-weight": 500 });
+}
+
+/** Boxes of a height beside and below each other, as many as there are items. */
+export function boxes(items, width, height, narrowest = 620) {
+  const columns = Math.max(1, Math.min(items.length, Math.floor(width / narrowest)));
+  const each = Math.floor(width / columns);
+  const placed = items.map((item, index) => ({
+    item, x: (index % columns) * each, y: Math.floor(index / columns) * height, width: each, height,
+  }));
+  return { placed, height: Math.ceil(items.length / columns) * height };
+}
+
+/** Places moved apart, in their order, so that words there do not overlap. */
+export function apart(places, distance, lowest) {
+  const order = places.map((place, index) => ({ place, index })).sort((one, other) => one.place - other.place);
+  for (let index = 1; index < order.length; index += 1)
+    order[index].place = Math.max(order[index].place, order[index - 1].place + distance);
+  let limit = lowest;
+  for (const each of order.toReversed()) {
+    each.place = Math.min(each.place, limit);
+    limit = each.place - distance;
+  }
+  const found = [];
+  for (const each of order) found[each.index] = each.place;
+  return found;
+}
+
+/** A box of words beside the pointer. */
+export class Tooltip {
+  constructor() {
+    this.element = html("div", { class: "tooltip", hidden: true });
+  }
+
+  /** Show lines of [colour or null, words, number]. */
+  show(event, heading, lines) {
+    const rows = lines.map(([colour, words, value]) =>
+      html("tr", {}, html("td", {}, swatch(colour)), html("td", { class: "name" }, words), html("td", { class: "value" }, value)),
+    );
+    this.element.replaceChildren(html("b", {}, heading), html("table", {}, ...rows));
+    this.element.hidden = false;
+    const { clientX, clientY } = event;
+    const { offsetWidth, offsetHeight } = this.element;
+    const left = clientX + 16 + offsetWidth > window.innerWidth ? clientX - 16 - offsetWidth : clientX + 16;
+    this.element.style.left = `${Math.max(4, left)}px`;
+    this.element.style.top = `${Math.max(4, Math.min(clientY + 12, window.innerHeight - offsetHeight - 4))}px`;
+  }
+
+  hide() {
+    this.element.hidden = true;
+  }
+}
+
+function swatch(colour) {
+  const found = html("span", { class: "swatch" });
+  found.style.background = colour ?? "transparent";
+  return found;
+}

@@ -1,0 +1,33 @@
+/** Colours: of the page, in light and dark, and of features, each of which has one everywhere. */
+
+const LIGHT = {
+  text: "#212121", faint: "#616161", line: "#e0e0e0", page: "#ffffff", band: "#9e9e9e", died: "#c62828", revived: "#2e7d32",
+  low: [247, 248, 250], high: [8, 48, 107], positive: "#c2571a", negative: "#2b6cb0",
+};
+const DARK = {
+  text: "#ffffff", faint: "#b0b0b0", line: "#4a4a4a", page: "#303030", band: "#9e9e9e", died: "#ff8a80", revived: "#9ccc65",
+  low: [52, 52, 52], high: [158, 213, 255], positive: "#ffab70", negative: "#8cc4ff",
+};
+
+export const theme = { ...LIGHT, isDark: false };
+
+export function setDark(isDark) {
+  Object.assign(theme, isDark ? DARK : LIGHT, { isDark });
+}
+
+// Hues far apart first; with lightnesses that stand out from white and from dark grey.
+const HUES = [212, 24, 146, 340, 268, 46, 186, 4, 96, 300];
+const FAR = 137.508; // the golden angle
+
+/** The colour of the n-th feature of a log directory, or of a run. */
+export function colourOf(index) {
+  const hue = index < 2 * HUES.length ? HUES[index % HUES.length] : (index * FAR) % 360;
+  const isSecond = Math.floor(index / HUES.length) % 2;
+  const lightness = theme.isDark ? (isSecond ? 78 : 64) : isSecond ? 32 : 46;
+  return `hsl(${hue.toFixed(0)}, ${isSecond ? 45 : 68}%, ${lightness}%)`;
+}
+
+/** The colour of a part from 0 to 1 in a heat map, as red, green, blue. */
+export function heat(part) {
+  return theme.low.map((low, index) => Math.round(low + (theme.high[index] - low) * part));
+}

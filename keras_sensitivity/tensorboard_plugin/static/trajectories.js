@@ -1,0 +1,193 @@
+/** Importances over epochs: a line a feature, the band of noise, and who died when. */
+
+import { apart, axes, boxes, title, Tooltip } from "./chart.js";
+import { linear, logarithmic, number, percent, wholeTicks } from "./scale.js";
+import { drawing, svg, text } from "./svg.js";
+import { theme } from "./theme.js";
+
+const MARGIN = { left: 64, top: 40, right: 168, bottom: 46 };
+const MOST_LABELS = 40;
+const MOST_NAMED_EVENTS = 20;
+const MOST_LINES_OF_TOOLTIP = 16;
+const LOWEST = 1e-3;
+
+export const trajectories = {
+  label: "Trajectories",
+  usesEpoch: true,
+
+  draw(app, width) {
+    const tooltip = new Tooltip();
+    const height = app.chosen.length === 1 ? Math.max(380, Math.min(620, window.innerHeight - 190)) : 360;
+    const { placed, height: whole } = boxes(app.chosen, width, height);
+    const y = { domain: shares(app), isLog: app.state.log };
+    const panels = placed.map((box) => panel(app, box, y, tooltip));
+    const picture = drawing(width, whole, "Importance of the features over epochs", ...panels);
+    return { elements: [picture, tooltip.element], rows: () => rows(app) };
+  },
+};
+
+/** From the smallest to the largest number that is drawn. */
+function shares(app) {
+  let [low, high] = [Infinity, 0];
+  const take = (value) => {
+    if (value === null || value === undefined) return;
+    high = Math.max(high, value);
+    if (value > 0) low = Math.min(low, value);
+  };
+  for (const run of app.chosen) {
+    for (const name of app.features) run.trajectory(name).forEach(take);
+    run.epochs.forEach((_, look) => take(run.scalar("noise/upper", look)));
+  }
+  return [Math.max(Math.min(low, high || 1), LOWEST), high || 100];
+}
+
+function panel(app, box, { domain: [low, high], isLog }, tooltip) {
+  const run = box.item;
+  const area = {
+    left: MARGIN.left, top: MARGIN.top, width: box.width - MARGIN.left - MARGIN.right,
+    height: box.height - MARGIN.top - MARGIN.bottom,
+  };
+  const bottom = area.top + area.height;
+  const x = linear([run.epochs[0], Math.max(run.epochs.at(-1), run.epochs[0] + 1)], [area.left, area.left + area.width]);
+  const places = [bottom, area.top];
+  const y = isLog ? logarithmic([low / 1.5, high * 1.1], places) : linear([0, high * 1.05], places);
+  const group = svg("g", { transform: `translate(${box.x}, ${box.y})`, "data-run": run.run });
+  group.append(
+    title(run.run, area.left - 56, 14),
+    axes(area, {
+      x, y, xTicks: wholeTicks(x), yTicks: y.ticks, xWords: String, yWords: (tick) => number(tick), xLabel: "epoch",
+      yLabel: "importance, %",
+    }),
+    noise(run, x, y),
+  );
+  const shown = app.features.filter((name) => run.columns.has(name));
+  for (const name of shown) group.append(line(run, name, x, y, app.colour(name)));
+  group.append(marker(app, run, x, area), events(app, run, shown, x, y));
+  if (shown.length <= MOST_LABELS) group.append(labels(app, run, shown, y, area));
+  group.append(pointer(app, run, shown, x, area, tooltip));
+  return group;
+}
+
+function line(run, name, x, y, stroke) {
+  const points = run.trajectory(name).map((share, look) => [x(run.epochs[look]), y(share)]);
+  if (points.length === 1) return svg("circle", { cx: points[0][0], cy: points[0][1], r: 3, fill: stroke, "data-feature": name });
+  return svg("path", {
+    d: path(points), fill: "none", stroke, "stroke-width": 1.8, "stroke-linejoin": "round", "data-feature": name,
+  });
+}
+
+export function path(points) {
+  return `M${points.map(([left, top]) => `${left.toFixed(1)},${top.toFixed(1)}`).join("L")}`;
+}
+
+/** The band in which a feature lies that means nothing, and the threshold of death. */
+function noise(run, x, y) {
+  const group = svg("g", {});
+  const at = (key) => run.epochs.map((epoch, look) => [x(epoch), run.scalar(key, look)]).filter(([, value]) => value !== null);
+  const [lower, upper, threshold] = ["noise/lower", "noise/upper", "threshold"].map((key) =>
+    at(key).map(([left, value]) => [left, y(value)]),
+  );
+  if (upper.length > 1) {
+    const outline = `${path([...upper, ...lower.toReversed()])}Z`;
+    group.append(svg("path", { d: outline, fill: theme.band, "fill-opacity": 0.25, "data-noise": true }));
+  }
+  if (threshold.length > 1)
+    group.append(svg("path", { d: path(threshold), fill: "none", stroke: theme.faint, "stroke-dasharray": "4 3", "data-threshold": true }));
+  return group;
+}
+
+/** Where the slider stands. */
+function marker(app, run, x, { top, height }) {
+  if (app.state.epoch === null) return "";
+  const place = x(run.epochs[run.lookAt(app.state.epoch)]);
+  return svg("line", { x1: place, x2: place, y1: top, y2: top + height, stroke: theme.faint, "data-transient": true });
+}
+
+function events(app, run, shown, x, y) {
+  const group = svg("g", {});
+  const ours = run.events.filter((event) => shown.includes(event.feature));
+  const taken = [];
+  for (const event of ours) {
+    const [left, top] = [x(event.epoch), y(event.importance)];
+    const isDeath = event.event === "died";
+    const colour = isDeath ? theme.died : theme.revived;
+    const shape = isDeath
+      ? svg("path", { d: `M${left - 4},${top - 4}l8,8m0,-8l-8,8`, stroke: colour, "stroke-width": 2, fill: "none" })
+      : svg("circle", { cx: left, cy: top, r: 4.5, stroke: colour, "stroke-width": 2, fill: theme.page });
+    const words = svg("title", {}, told(event));
+    const mark = svg("g", { "data-event": event.event, "data-feature": event.feature }, shape, words);
+    const isFree = !taken.some(([other, above]) => Math.abs(other - left) < 70 && Math.abs(above - top) < 13);
+    if (isFree && taken.length < MOST_NAMED_EVENTS) {
+      taken.push([left, top]);
+      mark.append(text(event.feature, left, top - 9, { fill: colour, "text-anchor": "middle", "font-size": 11 }, 24));
+    }
+    group.append(mark);
+  }
+  return group;
+}
+
+export function told(event) {
+  const bound = event.threshold === null ? "" : ` (threshold ${percent(event.threshold)})`;
+  return `${event.feature} ${event.event} at epoch ${event.epoch}: ${percent(event.importance)}${bound}, ${event.reason}`;
+}
+
+/** The names at the ends of the lines. */
+function labels(app, run, shown, y, { left, top, width, height }) {
+  const ends = shown.map((name) => y(run.at("importance", run.numLooks - 1, name)));
+  const places = apart(ends, 13, top + height);
+  const group = svg("g", {});
+  const isCrowded = 13 * shown.length > height;
+  if (!isCrowded)
+    shown.forEach((name, index) => {
+      const share = number(run.at("importance", run.numLooks - 1, name), 3);
+      group.append(text(`${name.length > 18 ? `${name.slice(0, 17)}…` : name} ${share}`, left + width + 8, places[index] + 4, { fill: app.colour(name) }));
+    });
+  return group;
+}
+
+/** What the pointer asks for, and where it clicks. */
+function pointer(app, run, shown, x, { left, top, width, height }, tooltip) {
+  const cross = svg("line", { y1: top, y2: top + height, stroke: theme.faint, visibility: "hidden", "data-transient": true });
+  const nearest = (event) => {
+    const { left: start } = target.getBoundingClientRect();
+    const epoch = x.invert(event.clientX - start + left);
+    return run.epochs.reduce((best, each, look) => (Math.abs(each - epoch) < Math.abs(run.epochs[best] - epoch) ? look : best), 0);
+  };
+  const show = (event) => {
+    const look = nearest(event);
+    const place = x(run.epochs[look]);
+    cross.setAttribute("x1", place);
+    cross.setAttribute("x2", place);
+    cross.setAttribute("visibility", "visible");
+    tooltip.show(event, `${run.run}, epoch ${run.epochs[look]}`, lines(app, run, shown, look));
+  };
+  const hide = () => {
+    cross.setAttribute("visibility", "hidden");
+    tooltip.hide();
+  };
+  const choose = (event) => app.set({ epoch: nearest(event) === run.numLooks - 1 ? null : run.epochs[nearest(event)] });
+  const target = svg("rect", {
+    x: left, y: top, width, height, fill: "transparent", "data-transient": true, "data-pointer": run.run, onpointermove: show,
+    onpointerleave: hide, onclick: choose,
+  });
+  return svg("g", {}, cross, target);
+}
+
+function lines(app, run, shown, look) {
+  const sorted = [...shown].sort((one, other) => run.at("importance", look, other) - run.at("importance", look, one));
+  const found = sorted.slice(0, MOST_LINES_OF_TOOLTIP).map((name) => {
+    const error = number(run.at("standard_error", look, name), 2);
+    return [app.colour(name), name, `${percent(run.at("importance", look, name))} ± ${error}`];
+  });
+  if (sorted.length > found.length) found.push([null, `and ${sorted.length - found.length} more`, ""]);
+  const upper = run.scalar("noise/upper", look);
+  if (upper !== null) found.push([theme.band, "noise", `${number(run.scalar("noise/lower", look))} to ${percent(upper)}`]);
+  return found;
+}
+
+function rows(app) {
+  const found = [["run", "epoch", ...app.features]];
+  for (const run of app.chosen)
+    run.epochs.forEach((epoch, look) => found.push([run.run, epoch, ...app.features.map((name) => run.at("importance", look, name))]));
+  return found;
+}
