@@ -121,15 +121,15 @@ class SensitivityCallback(keras.callbacks.Callback):
             swapped with: see `Definition`. Bins and partners are the same at all looks of a fit. Random numbers that
             data draw from a generator of their own are drawn once more when they are read here.
         every_n_epochs: Epochs between looks. The first epoch has one, where none went before, and so has the last.
-        log_dir: A folder, also a remote one such as ``gs://bucket/logs``: write TensorBoard summaries there, with epochs
-            as steps: numbers at each look, pictures at the last, and at a few before in a long fit. Each fit has a run
-            of its own, ``log_dir/sensitivity``, ``log_dir/sensitivity_2`` and so on; one with an ``initial_epoch`` goes
-            on in the newest. It may be the folder of `keras.callbacks.TensorBoard`.
+        log_dir: A folder, also a remote one such as ``gs://bucket/logs``: write TensorBoard summaries there, with
+            epochs as steps: numbers at each look, pictures at the last, and at a few before in a long fit. Each fit has
+            a run of its own, ``log_dir/sensitivity``, ``log_dir/sensitivity_2`` and so on; one with an
+            ``initial_epoch`` goes on in the newest. It may be the folder of `keras.callbacks.TensorBoard`.
         dead_feature_monitor: When a feature is dead; None: no feature is judged, nor counted in the logs.
         log_importances: Whose importances go into the logs, for loggers that read them (CSVLogger, wandb, MLflow): a
             list of features; True: all; False: none.
         name: What this callback is called, where several watch one fit: "validation" makes the keys in the logs
-            ``validation_importance_shift`` and so on, and writes to ``log_dir/validation/sensitivity``.
+            ``validation_importance_shift`` and so on, and writes to ``log_dir/validation``.
         verbose: 0: silent. 1: what is measured, and one line for each epoch at which features died or revived. 2: also
             the most important features at each look.
 
@@ -354,7 +354,9 @@ class SensitivityCallback(keras.callbacks.Callback):
             measurement = Measurement(network, rows, definition=self.definition, options=self._options)
             errors.check_logged(self.log_importances, measurement.feature_names)
             measurement.rehearse()
-        self._live = _Live(measurement, None if self.log_dir is None else LookWriter(self.log_dir, self.name, self._run))
+        self._live = _Live(
+            measurement, None if self.log_dir is None else LookWriter(self.log_dir, self.name, self._run)
+        )
         self._epochs_before = self._continued()
         self._say(1, f"{self._title}: {measurement.description}")
         self._tell()

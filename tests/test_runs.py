@@ -42,7 +42,7 @@ def test_several_fits_never_mix(x, tmp_path):
 def test_of_several_runs_the_newest_is_read_and_all_are_named(x, tmp_path):
     for _ in range(2):
         fit(x, watch := ks.SensitivityCallback(x, log_dir=tmp_path))
-    with pytest.warns(UserWarning, match="2 runs, one of each fit: 'sensitivity' and 'sensitivity_2'"):
+    with pytest.warns(UserWarning, match="2 runs, one of each fit: 'sensitivity', 'sensitivity_2'"):
         loaded = ks.load_trajectory(tmp_path)
     pd.testing.assert_frame_equal(loaded, watch.trajectory)
     with pytest.raises(ValueError, match="sensitivity_2"):
@@ -85,7 +85,7 @@ def test_a_name_is_a_folder(x, tmp_path):
 def test_runs_that_begin_at_once_are_different(tmp_path):
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
         names = list(threads.map(lambda _: new_run(tmp_path), range(40)))
-    assert sorted(names) == sorted(runs_in(tmp_path))
+    assert len(set(names)) == 40
     assert runs_in(tmp_path) == ["sensitivity", *[f"sensitivity_{number}" for number in range(2, 41)]]
 
 

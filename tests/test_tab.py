@@ -50,8 +50,8 @@ def table(rng, rows=400):
     return x, x[:, 0] - 0.6 * x[:, 1] + 0.3 * np.sin(2 * x[:, 2]) + 0.2 * x[:, 3]
 
 
-def network(num_columns=len(NAMES)):
-    layers = [keras.Input((num_columns,)), ks.NoiseProbes(), keras.layers.Dense(16, "tanh"), keras.layers.Dense(1)]
+def network():
+    layers = [keras.Input((len(NAMES),)), ks.NoiseProbes(), keras.layers.Dense(16, "tanh"), keras.layers.Dense(1)]
     model = keras.Sequential(layers)
     model.compile(keras.optimizers.Adam(0.01), "mse")
     return model
@@ -197,7 +197,9 @@ def test_trajectories(tab, logs):
     assert set(drawn) == set(NAMES)
     assert found.frame.locator("path[data-noise]").count() == 1
     marks = found.attributes("g[data-event]", "data-feature", "data-event")
-    assert sorted(map(tuple, marks)) == sorted(zip(logs.first.events["feature"], logs.first.events["event"], strict=True))
+    assert sorted(map(tuple, marks)) == sorted(
+        zip(logs.first.events["feature"], logs.first.events["event"], strict=True)
+    )
     found.picture("trajectories")
 
 
@@ -332,7 +334,11 @@ def test_search_and_selection(tab):
     found.frame.get_by_label("Search features").fill("")
     found.frame.locator("aside .features").get_by_text("debt").click()
     found.frame.locator("path[data-feature='debt']").wait_for()
-    assert found.csv()[0][2:] == ["debt", "noise 1", "noise 2"] or set(found.csv()[0][2:]) == {"debt", "noise 1", "noise 2"}
+    assert found.csv()[0][2:] == ["debt", "noise 1", "noise 2"] or set(found.csv()[0][2:]) == {
+        "debt",
+        "noise 1",
+        "noise 2",
+    }
 
 
 def test_top_sort_and_log(tab, logs):
@@ -399,6 +405,13 @@ def test_it_looks_at_home(tab, dark, width):
         found.picture(f"{view.lower().replace(' ', '')}_{'dark' if dark else 'light'}_{width}")
 
 
+COUNT_EMPTY_PAGES = """() => {
+  window.empty = 0;
+  const page = document.querySelector(".page");
+  new MutationObserver(() => (window.empty += !page.querySelector("svg"))).observe(page, { childList: true });
+}"""
+
+
 # --- what changes -----------------------------------------------------------------------------------------------------
 
 
@@ -432,8 +445,7 @@ def test_it_follows_a_running_training(browser, tmp_path):
         found = Tab(browser, board.address, state={"features": ["debt"]})
         found.frame.get_by_text("epoch 2 of 2").wait_for()
         found.frame.get_by_label("Search features").fill("noi")
-        watching = "() => { window.empty = 0; new MutationObserver(() => { if (!document.querySelector('.page svg')) window.empty += 1; }).observe(document.querySelector('.page'), { childList: true }); }"
-        found.frame.locator("body").evaluate(watching)
+        found.frame.locator("body").evaluate(COUNT_EMPTY_PAGES)
         more(3)
         for _ in range(30):
             found.page.get_by_label("Reload data").first.click()

@@ -18,7 +18,7 @@ from keras_sensitivity.tensorboard_plugin.plugin import SensitivityPlugin
 
 FLAGS = {
     "logdir": "", "logdir_spec": "", "generic_data": "auto", "samples_per_plugin": {}, "window_title": "",
-    "max_reload_threads": 1, "reload_interval": 0, "reload_task": "thread", "purge_orphaned_data": True,
+    "max_reload_threads": 1, "reload_interval": 0, "reload_task": "blocking", "purge_orphaned_data": True,
     "reload_multifile": None, "reload_multifile_inactive_secs": 86400, "detect_file_replacement": None,
 }  # fmt: skip
 
@@ -121,9 +121,8 @@ def test_explanations(logs):
 def test_what_is_not_there_is_told(logs):
     folder, *_ = logs
     ask = asked(folder)
-    for path, arguments in {
-        "/run": {"run": "nobody"}, "/look": {"run": "table/sensitivity", "epoch": "99"}, "/explanation": {"run": "table/sensitivity"},
-    }.items():  # fmt: skip
+    run = {"run": "table/sensitivity"}
+    for path, arguments in {"/run": {"run": "nobody"}, "/look": {**run, "epoch": "99"}, "/explanation": run}.items():
         assert arguments["run"] in ask(path, status=404, **arguments)["error"]
     assert "error" in ask("/run", status=404)
 

@@ -166,6 +166,7 @@ from keras_sensitivity.errors.surroundings import (
     refuse_inside_a_function,
     refuse_no_looks,
     warn_no_picture,
+    warn_several_runs,
 )
 
 __all__ = [
@@ -296,6 +297,7 @@ __all__ = [
     "warn_same_name",
     "warn_saturated",
     "warn_saturated_rows",
+    "warn_several_runs",
     "warn_single_row",
     "warn_slow",
     "warn_switched_off",

@@ -85,12 +85,12 @@ def check_record_format(path: object, received: int, newest: int) -> None:
         )
 
 
-def refuse_no_looks(path: os.PathLike[str]) -> NoReturn:
+def refuse_no_looks(path: str) -> NoReturn:
     """Say that there is nothing to read in a ``log_dir``."""
     fail(
         "No look was written there.",
         expected="the `log_dir` of a SensitivityCallback that has looked at least once",
-        received=f"no event file with a look in {os.fspath(path)!r}",
+        received=f"no run `sensitivity` with a look in {path!r}",
         fix="pass the folder that was given to SensitivityCallback(log_dir=...), not the one inside it",
         error=FileNotFoundError,
     )
@@ -99,8 +99,8 @@ def refuse_no_looks(path: os.PathLike[str]) -> NoReturn:
 def warn_several_runs(path: str, runs: Sequence[str]) -> None:
     """Say which of several runs is read."""
     warn(
-        f"{path!r} holds {len(runs)} runs, one of each fit: {listed(runs, most=20)}. This is the newest one's trajectory; "
-        "run= chooses another."
+        f"{path!r} holds {len(runs)} runs, one of each fit: {listed(runs, most=20)}. This is the trajectory of the "
+        "newest; run= chooses another."
     )
 
 

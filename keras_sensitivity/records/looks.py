@@ -63,7 +63,8 @@ class LookWriter:
         errors.check_folder(log_dir)
         self._folder = tf.io.gfile.join(os.fspath(log_dir), name or "")
         tf.io.gfile.makedirs(self._folder)
-        self._before, self.run = run, None
+        self.run: str | None = None
+        self._before = run
         self._curves = _Curves()
         self._described: set[str] = set()
 

@@ -26,8 +26,8 @@ Array = np.ndarray[Any, Any]
 # Files without a number hold importances alone; what this version writes is format 2.
 FORMAT = 2
 
-# The tags, and the plugin whose they are. TensorBoard keeps ten steps of a tag at the least, and draws lots for more: so
-# a few looks share one, which is numbered.
+# The tags, and the plugin whose they are. Of a tag TensorBoard keeps ten steps, or a few more, and draws lots which: so
+# only a few looks share one, which is numbered.
 HEADER, LOOK, PLUGIN = "sensitivity/header", "sensitivity/look", "sensitivity"
 LOOKS_OF_A_TAG = 8
 

@@ -9,17 +9,17 @@ import tensorflow as tf
 
 __all__ = ["RUN", "new_run", "runs_in"]
 
-# The first run, beside which `keras.callbacks.TensorBoard` may write its own; the next are sensitivity_2, sensitivity_3.
+# The first run, beside which `keras.callbacks.TensorBoard` may write its own; the next are sensitivity_2 and so on.
 RUN = "sensitivity"
-NAME = re.compile(rf"{RUN}(?:_(\d+))?/?")
+NAME = re.compile(rf"{RUN}(?:_(\d+))?")
 
 
 def runs_in(folder: str | os.PathLike[str]) -> list[str]:
     """The names of the runs in a folder, which need not exist, the oldest first."""
     path = os.fspath(folder)
     names = tf.io.gfile.listdir(path) if tf.io.gfile.isdir(path) else []
-    found = {name.rstrip("/"): NAME.fullmatch(name) for name in names}
-    return sorted(filter(found.get, found), key=lambda name: int(NAME.fullmatch(name)[1] or 1))
+    found = filter(None, map(NAME.fullmatch, (name.rstrip("/") for name in names)))
+    return [each[0] for each in sorted(found, key=lambda each: int(each[1] or 1))]
 
 
 def new_run(folder: str | os.PathLike[str]) -> str:
@@ -27,11 +27,19 @@ def new_run(folder: str | os.PathLike[str]) -> str:
     number = len(runs_in(folder)) + 1
     while True:
         name = RUN if number == 1 else f"{RUN}_{number}"
-        path = tf.io.gfile.join(os.fspath(folder), name)
-        try:
-            if not tf.io.gfile.exists(path):
-                tf.io.gfile.mkdir(path)
-                return name
-        except tf.errors.AlreadyExistsError:
-            pass  # another process was faster
+        if _made(tf.io.gfile.join(os.fspath(folder), name)):
+            return name
         number += 1
+
+
+def _made(path: str) -> bool:
+    """Whether a folder was made, and not by another process."""
+    if "://" in path:  # where TensorFlow does not tell the two apart
+        is_new = not tf.io.gfile.exists(path)
+        tf.io.gfile.makedirs(path)
+        return is_new
+    try:
+        os.mkdir(path)
+    except FileExistsError:
+        return False
+    return True
