@@ -84,6 +84,7 @@ class App {
     this.names = [...new Set(this.known.flatMap((each) => each.features ?? []))];
     this.indexes = new Map(this.names.map((name, index) => [name, index]));
     await this.load();
+    this.isLoaded = true;
     this.draw();
   }
 
@@ -211,7 +212,7 @@ class App {
     const empty = this.emptiness(view);
     this.drawn = empty ? { elements: [html("p", { class: "empty" }, empty)] } : view.draw(this, this.page.clientWidth);
     this.page.replaceChildren(...this.drawn.elements);
-    document.body.dataset.ready = this.state.view;
+    if (this.isLoaded) document.body.dataset.ready = this.state.view;
   }
 
   /** What to say where a view has nothing to draw. */

@@ -22,7 +22,7 @@ export function axes({ left, top, width, height }, { x, y, xTicks, yTicks, xWord
   }
   group.append(svg("line", { x1: left, x2: right, y1: bottom, y2: bottom, stroke: theme.faint }));
   if (xLabel) group.append(text(xLabel, right, bottom + 33, { "text-anchor": "end", fill: theme.faint }));
-  if (yLabel) group.append(text(yLabel, left - 8, top - 10, { fill: theme.faint, "text-anchor": "start" }));
+  if (yLabel) group.append(text(yLabel, 8, top - 12, { fill: theme.faint }));
   return group;
 }
 

@@ -2,7 +2,7 @@
 
 import { axes, boxes, title, Tooltip } from "./chart.js";
 import { cells, colours, legend } from "./heat.js";
-import { linear, number, percent, wholeTicks } from "./scale.js";
+import { largest, linear, number, percent, wholeTicks } from "./scale.js";
 import { drawing, svg, text } from "./svg.js";
 
 const MARGIN = { left: 170, top: 62, right: 24, bottom: 46 };
@@ -16,8 +16,7 @@ export const heatMap = {
     const names = app.state.features ? app.features : app.sorted;
     const row = Math.max(LOWEST, Math.min(TALLEST, Math.floor(640 / Math.max(names.length, 1))));
     const { placed, height } = boxes(app.chosen, width, MARGIN.top + MARGIN.bottom + row * names.length, 560);
-    const most = Math.max(...app.chosen.flatMap((run) => [...run.arrays.importance.values]), 1e-9);
-    const scale = colours(most, true);
+    const scale = colours(largest(app.chosen.map((run) => largest(run.arrays.importance.values))) || 1, true);
     const tooltip = new Tooltip();
     const panels = placed.map((box) => panel(app, box, names, row, scale, tooltip));
     const picture = drawing(width, height, "Importance of the features over epochs, as colours", ...panels);
@@ -25,7 +24,8 @@ export const heatMap = {
   },
 };
 
-function panel(app, { item: run, x: offset, y: down, width }, names, row, scale, tooltip) {
+function panel(app, { item: run, x: offset, y: down, width }, every, row, scale, tooltip) {
+  const names = every.filter((name) => run.columns.has(name));
   const area = { left: MARGIN.left, top: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: row * names.length };
   const values = names.map((name) => run.trajectory(name));
   const half = run.numLooks > 1 ? (run.epochs.at(-1) - run.epochs[0]) / (run.numLooks - 1) / 2 : 0.5;

@@ -2,7 +2,7 @@
 
 import { axes, boxes, title, Tooltip } from "./chart.js";
 import { cells, colours, legend } from "./heat.js";
-import { linear, number, percent, wholeTicks } from "./scale.js";
+import { largest, linear, number, percent, wholeTicks } from "./scale.js";
 import { drawing, html, svg, text } from "./svg.js";
 import { colourOf } from "./theme.js";
 
@@ -44,7 +44,7 @@ function areaOf({ width, height }) {
 function overEpochs(app, run, box, tooltip) {
   const area = areaOf(box);
   const values = everyLag(run).map((lag) => run.epochs.map((_, look) => share(run, look, lag)));
-  const scale = colours(Math.max(...run.arrays.lags.values, 1e-9), app.state.log);
+  const scale = colours(largest(run.arrays.lags.values) || 1, app.state.log);
   const half = run.numLooks > 1 ? (run.epochs.at(-1) - run.epochs[0]) / (run.numLooks - 1) / 2 : 0.5;
   const x = linear([run.epochs[0] - half, run.epochs.at(-1) + half], [area.left, area.left + area.width]);
   const y = linear([-0.5, numLags(run) - 0.5], [area.top, area.top + area.height]);
@@ -74,7 +74,7 @@ function overEpochs(app, run, box, tooltip) {
 function profile(app, run, box) {
   const area = areaOf(box);
   const look = run.lookAt(app.state.epoch);
-  const most = Math.max(...run.arrays.lags.values, 1e-9);
+  const most = largest(run.arrays.lags.values) || 1;
   const y = linear([0, most * 1.05], [area.top + area.height, area.top]);
   const x = linear([-0.5, numLags(run) - 0.5], [area.left, area.left + area.width]);
   const step = Math.ceil(numLags(run) / 25);
@@ -113,7 +113,7 @@ function byFeature(app, run, width, tooltip) {
   const sum = values.reduce((total, value) => total + (value || 0), 0) || 1;
   const at = (name, lag) => (100 * values[lag * run.features.length + run.columns.get(name)]) / sum;
   const rowsOfCells = names.map((name) => everyLag(run).map((lag) => at(name, lag)));
-  const scale = colours(Math.max(...rowsOfCells.flat().filter(Number.isFinite), 1e-9), app.state.log);
+  const scale = colours(largest(rowsOfCells.flat()) || 1, app.state.log);
   const x = linear([-0.5, numLags(run) - 0.5], [area.left, area.left + area.width]);
   const step = Math.ceil(numLags(run) / 40);
   const place = { x: area.left, y: area.top, width: area.width, height: area.height };

@@ -1,7 +1,7 @@
 /** Who matters most at an epoch: bars with standard errors. */
 
 import { axes, boxes, title } from "./chart.js";
-import { linear, number, percent } from "./scale.js";
+import { largest, linear, number, percent } from "./scale.js";
 import { drawing, svg, text } from "./svg.js";
 import { theme } from "./theme.js";
 
@@ -18,7 +18,7 @@ export const ranking = {
     const height = MARGIN.top + MARGIN.bottom + BAR * Math.max(1, ...ranked.map(({ names }) => names.length));
     const { placed, height: whole } = boxes(ranked, width, height, 560);
     // One scale for all epochs: bars grow and shrink while they are played.
-    const most = Math.max(...app.chosen.flatMap((run) => [...run.arrays.importance.values]), 1e-9);
+    const most = largest(app.chosen.map((run) => largest(run.arrays.importance.values))) || 1;
     const panels = placed.map((box) => panel(app, box, most));
     return { elements: [drawing(width, whole, "Importance of the features at an epoch", ...panels)], rows: () => rows(ranked) };
   },
@@ -43,9 +43,10 @@ function panel(app, { item: { run, look, names }, x: offset, y: down, width, hei
   );
   const threshold = run.scalar("threshold", look);
   if (threshold !== null) {
-    const line = { x1: x(threshold), x2: x(threshold), y1: area.top, y2: area.top + area.height };
+    const line = { x1: x(threshold), x2: x(threshold), y1: area.top - 6, y2: area.top + BAR * names.length };
     const words = svg("title", {}, `Below ${percent(threshold)} a feature is dead.`);
-    group.append(svg("line", { ...line, stroke: theme.faint, "stroke-dasharray": "4 3", "data-threshold": true }, words));
+    group.append(svg("line", { ...line, stroke: theme.line, "stroke-dasharray": "4 3", "data-threshold": true }, words));
+    group.append(text("dead below", x(threshold) + 4, area.top - 1, { fill: theme.faint, "font-size": 11 }));
   }
   names.forEach((name, index) => group.append(bar(app, run, look, name, x, area.top + BAR * index)));
   return group;

@@ -1,5 +1,12 @@
 /** From numbers to places, and to words. */
 
+/** The largest of many numbers, but for NaN; 0 of none. */
+export function largest(values) {
+  let most = 0;
+  for (const value of values) if (value > most) most = value;
+  return most;
+}
+
 /** A linear scale from a domain to places. */
 export function linear([from, to], [start, end]) {
   const span = to - from || 1;

@@ -2,11 +2,11 @@
 
 const LIGHT = {
   text: "#212121", faint: "#616161", line: "#e0e0e0", page: "#ffffff", band: "#9e9e9e", died: "#c62828", revived: "#2e7d32",
-  low: [247, 248, 250], high: [8, 48, 107], positive: "#c2571a", negative: "#2b6cb0",
+  heat: [[247, 249, 252], [190, 215, 236], [66, 141, 198], [8, 48, 107]], positive: "#c2571a", negative: "#2b6cb0",
 };
 const DARK = {
   text: "#ffffff", faint: "#b0b0b0", line: "#4a4a4a", page: "#303030", band: "#9e9e9e", died: "#ff8a80", revived: "#9ccc65",
-  low: [52, 52, 52], high: [158, 213, 255], positive: "#ffab70", negative: "#8cc4ff",
+  heat: [[54, 54, 54], [36, 76, 116], [66, 141, 198], [214, 234, 255]], positive: "#ffab70", negative: "#8cc4ff",
 };
 
 export const theme = { ...LIGHT, isDark: false };
@@ -29,5 +29,8 @@ export function colourOf(index) {
 
 /** The colour of a part from 0 to 1 in a heat map, as red, green, blue. */
 export function heat(part) {
-  return theme.low.map((low, index) => Math.round(low + (theme.high[index] - low) * part));
+  const place = part * (theme.heat.length - 1);
+  const stop = Math.min(Math.floor(place), theme.heat.length - 2);
+  const next = theme.heat[stop + 1];
+  return theme.heat[stop].map((value, index) => Math.round(value + (next[index] - value) * (place - stop)));
 }

@@ -6,8 +6,9 @@ import { drawing, svg, text } from "./svg.js";
 import { theme } from "./theme.js";
 
 const MARGIN = { left: 64, top: 40, right: 168, bottom: 46 };
+const LEGEND = "grey: noise   ┄ dead below   ✕ died   ○ revived";
 const MOST_LABELS = 40;
-const MOST_NAMED_EVENTS = 20;
+const MOST_NAMES = 3; // of an epoch's deaths
 const MOST_LINES_OF_TOOLTIP = 16;
 const LOWEST = 1e-3;
 
@@ -53,7 +54,8 @@ function panel(app, box, { domain: [low, high], isLog }, tooltip) {
   const y = isLog ? logarithmic([low / 1.5, high * 1.1], places) : linear([0, high * 1.05], places);
   const group = svg("g", { transform: `translate(${box.x}, ${box.y})`, "data-run": run.run });
   group.append(
-    title(run.run, area.left - 56, 14),
+    title(run.run, 8, 14),
+    text(LEGEND, area.left + area.width, 14, { "text-anchor": "end", fill: theme.faint, "font-size": 11 }),
     axes(area, {
       x, y, xTicks: wholeTicks(x), yTicks: y.ticks, xWords: String, yWords: (tick) => number(tick), xLabel: "epoch",
       yLabel: "importance, %",
@@ -103,27 +105,34 @@ function marker(app, run, x, { top, height }) {
   return svg("line", { x1: place, x2: place, y1: top, y2: top + height, stroke: theme.faint, "data-transient": true });
 }
 
+/** Marks on the lines, and above those of an epoch their names. */
 function events(app, run, shown, x, y) {
   const group = svg("g", {});
-  const ours = run.events.filter((event) => shown.includes(event.feature));
-  const taken = [];
-  for (const event of ours) {
-    const [left, top] = [x(event.epoch), y(event.importance)];
-    const isDeath = event.event === "died";
-    const colour = isDeath ? theme.died : theme.revived;
-    const shape = isDeath
-      ? svg("path", { d: `M${left - 4},${top - 4}l8,8m0,-8l-8,8`, stroke: colour, "stroke-width": 2, fill: "none" })
-      : svg("circle", { cx: left, cy: top, r: 4.5, stroke: colour, "stroke-width": 2, fill: theme.page });
-    const words = svg("title", {}, told(event));
-    const mark = svg("g", { "data-event": event.event, "data-feature": event.feature }, shape, words);
-    const isFree = !taken.some(([other, above]) => Math.abs(other - left) < 70 && Math.abs(above - top) < 13);
-    if (isFree && taken.length < MOST_NAMED_EVENTS) {
-      taken.push([left, top]);
-      mark.append(text(event.feature, left, top - 9, { fill: colour, "text-anchor": "middle", "font-size": 11 }, 24));
-    }
-    group.append(mark);
+  const byEpoch = new Map();
+  for (const event of run.events.filter((each) => shown.includes(each.feature))) {
+    const key = `${event.epoch} ${event.event}`;
+    byEpoch.set(key, [...(byEpoch.get(key) ?? []), event]);
+  }
+  for (const together of byEpoch.values()) {
+    group.append(...together.map((event) => mark(event, x(event.epoch), y(event.importance))));
+    const names = together.slice(0, MOST_NAMES).map((event) => event.feature).map((name) => (name.length > 16 ? `${name.slice(0, 15)}…` : name));
+    const rest = together.length > MOST_NAMES ? ` and ${together.length - MOST_NAMES} more` : "";
+    const words = `${together[0].event}: ${names.join(", ")}${rest}`;
+    const highest = Math.min(...together.map((event) => y(event.importance)));
+    const attributes = { fill: colourOfEvent(together[0]), "font-size": 11, "paint-order": "stroke", stroke: theme.page, "stroke-width": 3 };
+    group.append(text(words, x(together[0].epoch) + 6, highest - 10, attributes));
   }
   return group;
+}
+
+const colourOfEvent = (event) => (event.event === "died" ? theme.died : theme.revived);
+
+function mark(event, left, top) {
+  const attributes = { stroke: colourOfEvent(event), "stroke-width": 2, fill: "none" };
+  const shape = event.event === "died"
+    ? svg("path", { d: `M${left - 4},${top - 4}l8,8m0,-8l-8,8`, ...attributes })
+    : svg("circle", { cx: left, cy: top, r: 4.5, ...attributes });
+  return svg("g", { "data-event": event.event, "data-feature": event.feature }, shape, svg("title", {}, told(event)));
 }
 
 export function told(event) {
