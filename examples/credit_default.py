@@ -64,9 +64,11 @@ def fit(model: keras.Model, x, y: np.ndarray, *, epochs: int = 100, callbacks: S
     model.fit(x, y, batch_size=256, epochs=epochs, validation_split=0.1, callbacks=[*callbacks, stop], verbose=0)
 
 
-def train(model: keras.Model, x: pd.DataFrame, y: np.ndarray, *, verbose: int = 0) -> ks.SensitivityCallback:
+def train(
+    model: keras.Model, x: pd.DataFrame, y: np.ndarray, *, log_dir: pathlib.Path | None = None, verbose: int = 0
+) -> ks.SensitivityCallback:
     """Train the model; return the callback that watched it."""
-    watch = ks.SensitivityCallback(x, definition=DEFINITION, verbose=verbose)
+    watch = ks.SensitivityCallback(x, definition=DEFINITION, log_dir=log_dir, verbose=verbose)
     fit(model, x, y, callbacks=[watch])
     return watch
 
@@ -112,7 +114,7 @@ def main() -> None:
         keras.utils.set_random_seed(seed)
         model = network(x_train.shape[1])
         start = time.perf_counter()
-        watch = train(model, x_train, y_train)
+        watch = train(model, x_train, y_train, log_dir=arguments.out)
         print(f"... {len(watch.history)} epochs in {time.perf_counter() - start:.0f} s.")
         errors.append(error_rate(model, x_test, y_test))
         print(f"Test error: {errors[-1]:.2f} % (always saying that they will pay: {100 * y_test.mean():.2f} %)")
@@ -130,6 +132,7 @@ def main() -> None:
         picture = arguments.out / f"seed_{seed}.png"
         draw(importance, watch, picture)
         print(f"Picture: {picture}")
+    print(f"TensorBoard: tensorboard --logdir {arguments.out}")
     if len(errors) > 1:
         low, mean, high = min(errors), np.mean(errors), max(errors)
         print(f"\nTest error over {len(errors)} seeds: {mean:.2f} % (from {low:.2f} to {high:.2f} %)")

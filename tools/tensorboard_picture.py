@@ -1,20 +1,22 @@
-"""Takes the picture of TensorBoard that the documents show: `make pictures` calls it.
+"""Takes a picture of the tab "Sensitivity" in TensorBoard: `make pictures` calls it.
 
-    python tools/tensorboard_picture.py LOG_DIR PICTURE
+    python tools/tensorboard_picture.py LOG_DIR PICTURE [--state JSON] [--height PIXELS]
 
-Chromium or Chrome must be on the path; it draws the page without a screen.
+The state is what a link of the tab brings along, such as {"view": "lags"}. Chromium or Chrome must be on the path; it
+draws the page without a screen.
 """
 
 import argparse
 import pathlib
 import shutil
-import subprocess
 import sys
-import tempfile
+import urllib.parse
 
+from playwright import sync_api
 from tensorboard import program
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
+WIDTH = 1400
 
 
 def browser() -> str:
@@ -25,27 +27,35 @@ def browser() -> str:
     return found
 
 
-def take(log_dir: pathlib.Path, picture: pathlib.Path) -> None:
-    """Start TensorBoard on the folder, open it, and save what it shows."""
+def take(log_dir: pathlib.Path, picture: pathlib.Path, state: str, height: int) -> None:
+    """Start TensorBoard on the folder, open the tab, and save what it shows."""
     tensorboard = program.TensorBoard()
     tensorboard.configure(logdir=str(log_dir), port=0, load_fast="false")
-    address = tensorboard.launch()
-    with tempfile.TemporaryDirectory() as profile:
-        subprocess.run(
-            [
-                # In a container, root has no sandbox.
-                browser(), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
-                "--window-size=1500,760", "--virtual-time-budget=60000", f"--screenshot={picture.resolve()}",
-                f"{address}?darkMode=false#scalars",
-            ],
-            check=True, capture_output=True, timeout=120,
-        )  # fmt: skip
+    address = f"{tensorboard.launch()}?darkMode=false#sensitivity&p.sensitivity.state={urllib.parse.quote(state)}"
+    with sync_api.sync_playwright() as playwright:
+        # In a container, root has no sandbox.
+        opened = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        page = opened.new_page(viewport={"width": WIDTH, "height": height})
+        for _ in range(30):  # until TensorBoard has read the files
+            page.goto("about:blank")
+            page.goto(address)
+            frame = page.frame_locator("iframe")
+            frame.locator("body[data-ready]").wait_for()
+            if frame.locator("aside .runs li").count():
+                break
+            page.wait_for_timeout(1000)
+        frame.locator(".page svg").first.wait_for()
+        page.wait_for_timeout(1000)
+        page.screenshot(path=picture)
+        opened.close()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("log_dir", type=pathlib.Path)
     parser.add_argument("picture", type=pathlib.Path)
+    parser.add_argument("--state", default="{}", help="what is chosen, as JSON")
+    parser.add_argument("--height", type=int, default=800, help="pixels")
     arguments = parser.parse_args()
-    take(arguments.log_dir, arguments.picture)
+    take(arguments.log_dir, arguments.picture, arguments.state, arguments.height)
     print(f"Picture: {arguments.picture}")
