@@ -13,7 +13,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The theme's notice of its successor.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test lint types imports tests slow package gallery pictures examples study-credit study-dead-features \
+.PHONY: help demo test lint types imports tests slow browser package gallery pictures examples study-credit study-dead-features \
 	study-agreement study-death-definitions study-public-models paper paper-page benchmark benchmark-page docs docs-serve clean
 
 help: ## List the targets
@@ -39,6 +39,9 @@ tests: $(READY) ## Tests, and the examples in docstrings
 
 slow: $(READY) ## Tests that train whole examples, and the paper's in small
 	$(BIN)/python -m pytest -m slow tests
+
+browser: $(READY) ## The tab in TensorBoard, in Chromium; pictures go to runs/tab
+	$(BIN)/python -m pytest -m browser --numprocesses 0 tests/test_tab.py
 
 docs: $(READY) ## Build the documentation site in runs/site; a dead link is an error
 	$(BIN)/mkdocs build --strict
@@ -74,7 +77,13 @@ pictures: demo gallery ## Draw the pictures of the documents anew
 	$(BIN)/python studies/path_picture.py
 	$(BIN)/python studies/effects_picture.py
 	cp $(foreach name,$(PICTURES),runs/$(name).png) docs/images/
-	$(BIN)/python tools/tensorboard_picture.py runs/demo docs/images/tensorboard.png
+	$(BIN)/python examples/credit_default.py --seeds 2
+	$(BIN)/python tools/tensorboard_picture.py runs/credit_default docs/images/tab_trajectories.png \
+	    --state '{"runs": ["sensitivity"]}'
+	$(BIN)/python tools/tensorboard_picture.py runs/credit_default docs/images/tab_heat_map.png \
+	    --state '{"view": "heatmap", "runs": ["sensitivity"]}'
+	$(BIN)/python tools/tensorboard_picture.py runs/credit_default docs/images/tab_compare.png --state '{"view": "compare"}'
+	$(BIN)/python tools/tensorboard_picture.py runs/bike_demand docs/images/tab_lags.png --state '{"view": "lags"}'
 
 examples: $(READY) ## Run every script in examples/
 	@$(call run-all,examples)

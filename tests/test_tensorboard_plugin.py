@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import json
+import subprocess
+import sys
 import types
 
 import keras
@@ -14,7 +16,7 @@ from werkzeug.test import Client
 
 import keras_sensitivity as ks
 from keras_sensitivity.records.looks import LookWriter
-from keras_sensitivity.tensorboard_plugin.plugin import SensitivityPlugin
+from keras_sensitivity_tab import SensitivityPlugin
 
 FLAGS = {
     "logdir": "", "logdir_spec": "", "generic_data": "auto", "samples_per_plugin": {}, "window_title": "",
@@ -27,10 +29,11 @@ def asked(folder):
     """A function that asks a backend of these files: a path, arguments; JSON with arrays in place of their table."""
     ingester = LocalDataIngester(types.SimpleNamespace(**{**FLAGS, "logdir": str(folder)}))
     ingester.start()
-    apps = SensitivityPlugin(base_plugin.TBContext(data_provider=ingester.data_provider)).get_plugin_apps()
+    plugin = SensitivityPlugin(base_plugin.TBContext(data_provider=ingester.data_provider))
+    (answers,) = plugin.get_plugin_apps().values()
 
     def ask(path, status=200, **arguments):
-        answer = Client(apps[path]).get(path, query_string=arguments)
+        answer = Client(answers).get(f"/data/plugin/sensitivity{path}", query_string=arguments)
         assert answer.status_code == status
         return unpacked(answer.data)
 
@@ -151,6 +154,12 @@ def test_of_500_looks_none_is_missing(importance, tmp_path):
     assert found["scalars"]["importance_shift"] == [1.0 + epoch for epoch in range(500)]
 
 
+def test_of_a_loop_of_fits_no_look_is_missing(importance, tmp_path):
+    for epoch in range(40):
+        write(tmp_path, importance, [epoch])
+    assert asked(tmp_path)("/run", run="sensitivity")["epochs"] == list(range(40))
+
+
 def test_a_fit_that_goes_on_takes_the_place_of_looks(importance, tmp_path):
     write(tmp_path, importance, range(30))
     write(tmp_path, importance, range(12, 20))
@@ -175,12 +184,35 @@ def test_what_is_no_record_is_told(strings, importance, tmp_path, monkeypatch):
     assert ask("/runs")["runs"][0]["run"] == "sensitivity"
 
 
-def test_static_files_are_answered_as_what_they_are(tmp_path):
-    plugin = SensitivityPlugin(base_plugin.TBContext(data_provider=None))
-    apps = plugin.get_plugin_apps()
-    assert apps[plugin.frontend_metadata().es_module_path]
+def test_static_files_are_answered_as_what_they_are():
+    client = browser()
     for path, kind in {"/index.js": "text/javascript", "/style.css": "text/css"}.items():
-        answer = Client(apps[path]).get(path)
+        answer = client.get(path)
         assert answer.status_code == 200
         assert answer.content_type.startswith(kind)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/backend.py", "/..%2fbackend.py", "/../backend.py", "/", "/static", "/nothing.js"])
+def test_nothing_else_is_answered(path):
+    assert browser().get(path).status_code == 404
+
+
+def browser():
+    """A client of the plugin, without data."""
+    (answers,) = SensitivityPlugin(base_plugin.TBContext(data_provider=None)).get_plugin_apps().values()
+    return Client(answers)
+
+
+def test_tensorboard_starts_where_the_package_cannot_be_imported(monkeypatch):
+    client = browser()
+    monkeypatch.setitem(sys.modules, "keras_sensitivity.tensorboard_plugin.backend", None)
+    answer = client.get("/index.js")
+    assert answer.content_type.startswith("text/javascript")
+    assert "keras_sensitivity cannot be imported where TensorBoard runs" in answer.text
+
+
+def test_finding_the_plugin_imports_neither_tensorflow_nor_the_package():
+    code = "import sys, keras_sensitivity_tab; print(*{'tensorflow', 'keras', 'keras_sensitivity'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == ""

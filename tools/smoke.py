@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import pandas as pd
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.base_plugin import TBContext
+from werkzeug.test import Client
 
 import keras_sensitivity as ks
 
@@ -56,6 +58,12 @@ def main() -> None:
         done = subprocess.run([command, *asked], check=True, capture_output=True, text=True)
         assert done.stdout == ""
         assert "<h2>Ranking</h2>" in pathlib.Path(folder, "report.html").read_text(encoding="utf-8")
+
+    # The tab in TensorBoard: found by its entry point, with the files that the browser loads.
+    (tab,) = importlib.metadata.entry_points(group="tensorboard_plugins", name="sensitivity")
+    (answers,) = tab.load()(TBContext(data_provider=None)).get_plugin_apps().values()
+    for name in ("index.js", "app.js", "style.css"):
+        assert Client(answers).get(f"/data/plugin/sensitivity/{name}").status_code == 200
 
     # Loads TensorBoard's server with all of its plugins, as the command does for the reader of the logs.
     tensorboard = pathlib.Path(sysconfig.get_path("scripts"), "tensorboard")

@@ -73,7 +73,7 @@ def parser(
     _model_and_data(one)
     _out(one, "the page (.html)", [".html"], required=True)
     one.add_argument("--title", help="of the page")
-    one.add_argument("--log-dir", metavar="DIR", type=Path, help="the log_dir of the training: its trajectory is drawn")
+    one.add_argument("--log-dir", metavar="DIR", help="the log_dir of the training: its trajectory is drawn")
     one.add_argument("--events", metavar="FILE.csv", type=Path, help="the events of the training, saved by to_csv")
     return whole
 

@@ -58,8 +58,11 @@ def looks(written: Iterable[Written], source: Any) -> list[Look]:
         ValueError: If a newer version wrote them, or they are torn.
     """
     found: list[Look] = []
-    header: Header | None = None
-    for each in sorted(written, key=lambda each: (each.wall_time, each.step, each.tag != HEADER)):
+    ordered = sorted(written, key=lambda each: (each.wall_time, each.step, each.tag != HEADER))
+    headers = [each for each in ordered if each.tag == HEADER]
+    # Of a loop of many fits, each of which has one, TensorBoard keeps some, and maybe not the first.
+    header = Header.decoded(headers[0].strings, source) if headers else None
+    for each in ordered:
         if each.tag == HEADER:
             header = Header.decoded(each.strings, source)
         elif header is not None:

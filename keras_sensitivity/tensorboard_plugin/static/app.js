@@ -14,6 +14,7 @@ const NO_DATA = "No sensitivity data in this log directory: add SensitivityCallb
 const NO_LOOK = "There are explanations in this log directory, but no training: add SensitivityCallback(log_dir=...) to model.fit.";
 const NO_RUN = "No run is chosen: choose one on the left.";
 const NEWEST_RUNS = 3;
+const NARROWEST = 560; // drawings are scrolled where there is less room
 
 export async function start(document) {
   const style = html("link", { rel: "stylesheet", href: new URL("./style.css", import.meta.url).href });
@@ -200,6 +201,7 @@ class App {
   }
 
   drawNow() {
+    if (!this.page.clientWidth) return; // another tab is in front
     const view = VIEWS[this.state.view] ?? VIEWS[(this.state.view = START.view)];
     for (const tab of this.tabs.children) {
       const isChosen = tab.dataset.view === this.state.view;
@@ -210,13 +212,14 @@ class App {
     this.player.update(view.usesEpoch && this.chosen.length > 0);
     this.notes.replaceChildren(...[...this.failures].map(([run, words]) => html("p", {}, run ? `${run}: ${words}` : words)));
     const empty = this.emptiness(view);
-    this.drawn = empty ? { elements: [html("p", { class: "empty" }, empty)] } : view.draw(this, this.page.clientWidth);
+    this.drawn = empty ? { elements: [html("p", { class: "empty" }, empty)] } : view.draw(this, Math.max(this.page.clientWidth, NARROWEST));
     this.page.replaceChildren(...this.drawn.elements);
     if (this.isLoaded) document.body.dataset.ready = this.state.view;
   }
 
   /** What to say where a view has nothing to draw. */
   emptiness(view) {
+    if (!this.isLoaded) return " ";
     if (!this.known.length) return this.failures.size ? " " : NO_DATA;
     if (view.needs === "explanation") return null;
     if (!this.trainings.length) return NO_LOOK;

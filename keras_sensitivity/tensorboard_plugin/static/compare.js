@@ -98,7 +98,7 @@ function differencesOf(app, pair) {
 function difference(app, pair, differences, width) {
   const area = { left: NAMES, top: 40, width: width - NAMES - 90, height: BAR * differences.length };
   const most = Math.max(...differences.map((each) => Math.abs(each.difference)), 1e-6);
-  const x = linear([-most * 1.1, most * 1.1], [area.left, area.left + area.width]);
+  const x = linear([-most * 1.25, most * 1.25], [area.left, area.left + area.width]);
   const [one, other] = pair.map((run) => `${run.run} (epoch ${run.epochs[run.lookAt(app.state.epoch)]})`);
   const bars = differences.map((each, index) => {
     const top = area.top + BAR * index;

@@ -105,24 +105,36 @@ function marker(app, run, x, { top, height }) {
   return svg("line", { x1: place, x2: place, y1: top, y2: top + height, stroke: theme.faint, "data-transient": true });
 }
 
-/** Marks on the lines, and above those of an epoch their names. */
+/** Marks on the lines, and above those of an epoch their names. Who dies is seldom among the most important. */
 function events(app, run, shown, x, y) {
   const group = svg("g", {});
   const byEpoch = new Map();
-  for (const event of run.events.filter((each) => shown.includes(each.feature))) {
+  const ours = app.state.features ? run.events.filter((event) => shown.includes(event.feature)) : run.events;
+  for (const event of ours) {
     const key = `${event.epoch} ${event.event}`;
     byEpoch.set(key, [...(byEpoch.get(key) ?? []), event]);
   }
+  const taken = [];
   for (const together of byEpoch.values()) {
     group.append(...together.map((event) => mark(event, x(event.epoch), y(event.importance))));
-    const names = together.slice(0, MOST_NAMES).map((event) => event.feature).map((name) => (name.length > 16 ? `${name.slice(0, 15)}…` : name));
-    const rest = together.length > MOST_NAMES ? ` and ${together.length - MOST_NAMES} more` : "";
-    const words = `${together[0].event}: ${names.join(", ")}${rest}`;
-    const highest = Math.min(...together.map((event) => y(event.importance)));
-    const attributes = { fill: colourOfEvent(together[0]), "font-size": 11, "paint-order": "stroke", stroke: theme.page, "stroke-width": 3 };
-    group.append(text(words, x(together[0].epoch) + 6, highest - 10, attributes));
+    const words = named(together);
+    const [left, highest] = [x(together[0].epoch) + 6, Math.min(...together.map((event) => y(event.importance)))];
+    const top = [10, 23, 36, 49].map((above) => highest - above).find((each) => !taken.some((other) => overlaps(other, left, each)));
+    if (top === undefined) continue;
+    taken.push([left, left + 6 * words.length, top]);
+    const outline = { "paint-order": "stroke", stroke: theme.page, "stroke-width": 3 };
+    group.append(text(words, left, top, { fill: colourOfEvent(together[0]), "font-size": 11, ...outline }));
   }
   return group;
+}
+
+const overlaps = ([start, end, height], left, top) => left > start - 40 && left < end + 6 && Math.abs(top - height) < 13;
+
+/** Who died or revived at an epoch, in few words. */
+function named(events) {
+  const names = events.slice(0, MOST_NAMES).map(({ feature }) => (feature.length > 16 ? `${feature.slice(0, 15)}…` : feature));
+  const rest = events.length > MOST_NAMES ? ` and ${events.length - MOST_NAMES} more` : "";
+  return `${events[0].event}: ${names.join(", ")}${rest}`;
 }
 
 const colourOfEvent = (event) => (event.event === "died" ? theme.died : theme.revived);

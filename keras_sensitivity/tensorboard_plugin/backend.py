@@ -1,19 +1,16 @@
-"""`SensitivityPlugin`: answers what the tab in the browser asks for."""
+"""`Backend`: answers what the tab in the browser asks for."""
 
 from __future__ import annotations
 
-import functools
 import importlib.resources
 import mimetypes
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import werkzeug
 from tensorboard import errors as tensorboard_errors
 from tensorboard import plugin_util
 from tensorboard.data import provider
-from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from keras_sensitivity.records import reading
@@ -22,7 +19,7 @@ from keras_sensitivity.records.reading import Written
 from keras_sensitivity.records.record import HEADER, PLUGIN, Header
 from keras_sensitivity.tensorboard_plugin.bundle import bundle
 
-__all__ = ["SensitivityPlugin"]
+__all__ = ["Backend"]
 
 Array = np.ndarray[Any, Any]
 
@@ -33,31 +30,25 @@ SMALL = ("importance", "standard_error", "rms", "usage", "lags")
 EVERY_STEP = 100_000
 
 
-class SensitivityPlugin(base_plugin.TBPlugin):
-    """Reads through TensorBoard's data provider alone.
+class Backend:
+    """An application that reads through TensorBoard's data provider alone.
 
     Args:
-        context: What TensorBoard has for plugins.
+        data_provider: TensorBoard's.
     """
 
-    plugin_name = PLUGIN
+    def __init__(self, data_provider: Any) -> None:
+        self._provider = data_provider
+        self._answers: dict[str, Callable[[Any, str, Any], bytes]] = {
+            "runs": self._runs, "run": self._run, "look": self._look, "explanation": self._explanation,
+        }  # fmt: skip
 
-    def __init__(self, context: base_plugin.TBContext) -> None:
-        self._provider = context.data_provider
-
-    def get_plugin_apps(self) -> dict[str, Callable[..., Any]]:
-        """What is answered, by its path under the tab's own prefix."""
-        answers = {"/runs": self._runs, "/run": self._run, "/look": self._look, "/explanation": self._explanation}
-        served = {f"/{name}": functools.partial(_static, name) for name in _static_names()}
-        return {**{path: _answering(answer) for path, answer in answers.items()}, **served}
-
-    def is_active(self) -> bool:
-        """Always: an empty tab says what to do."""
-        return True
-
-    def frontend_metadata(self) -> base_plugin.FrontendMetadata:
-        """What TensorBoard loads for the tab."""
-        return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name="Sensitivity")
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """Answer a request, by the last part of its path."""
+        name = environ["PATH_INFO"].rpartition("/")[2]
+        answer = self._answers.get(name)
+        response = _static(name) if answer is None else _answered(answer, wrappers.Request(environ))
+        return response(environ, start_response)
 
     # --- answers ----------------------------------------------------------------------------------------------------
 
@@ -152,41 +143,29 @@ def _features(headers: dict[str, list[Written]], run: str) -> list[str]:
         return []
 
 
-def _answering(answer: Callable[[Any, str, Any], bytes]) -> Callable[..., Any]:
-    """An application of an answer: what cannot be read becomes a message, not a broken tab."""
-
-    @wrappers.Request.application
-    def application(request: wrappers.Request) -> wrappers.Response:
-        context = plugin_util.context(request.environ)
-        experiment = plugin_util.experiment_id(request.environ)
-        try:
-            data, status = answer(context, experiment, request.args), 200
-        except tensorboard_errors.NotFoundError as error:
-            data, status = bundle({"error": str(error)}, {}), 404
-        except Exception as error:  # noqa: BLE001
-            words = f"What was written there cannot be read. {type(error).__name__}: {error}"
-            data, status = bundle({"error": words}, {}), 422
-        return _response(data, "application/octet-stream", status)
-
-    return application
+def _answered(answer: Callable[[Any, str, Any], bytes], request: wrappers.Request) -> wrappers.Response:
+    """The response with an answer: what cannot be read becomes a message, not a broken tab."""
+    context, experiment = plugin_util.context(request.environ), plugin_util.experiment_id(request.environ)
+    try:
+        data, status = answer(context, experiment, request.args), 200
+    except tensorboard_errors.NotFoundError as error:
+        data, status = bundle({"error": str(error)}, {}), 404
+    except Exception as error:  # noqa: BLE001
+        words = f"What was written there cannot be read. {type(error).__name__}: {error}"
+        data, status = bundle({"error": words}, {}), 422
+    return _response(data, "application/octet-stream", status)
 
 
-def _static_names() -> list[str]:
-    """The static files, which the package brings."""
-    return [file.name for file in _static_folder().iterdir() if file.is_file()]
-
-
-def _static_folder() -> Any:
-    return importlib.resources.files("keras_sensitivity.tensorboard_plugin") / "static"
-
-
-def _static(name: str, environ: Any, start_response: Any) -> Any:
-    """A static file."""
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+def _static(name: str) -> wrappers.Response:
+    """The response with a static file, which the package brings."""
+    folder = importlib.resources.files("keras_sensitivity.tensorboard_plugin") / "static"
+    if name not in {file.name for file in folder.iterdir()}:
+        return _response(b"", "text/plain", 404)
+    kind = mimetypes.guess_type(name)[0] or "text/plain"
     kind = "text/javascript" if name.endswith(".js") else kind  # which some systems' tables do not say
-    return _response((_static_folder() / name).read_bytes(), kind, 200)(environ, start_response)
+    return _response((folder / name).read_bytes(), kind, 200)
 
 
 def _response(data: bytes, kind: str, status: int) -> wrappers.Response:
     headers = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-    return werkzeug.Response(data, status, headers, content_type=kind)
+    return wrappers.Response(data, status, headers, content_type=kind)
