@@ -115,7 +115,7 @@ study-public-models: $(READY) ## Fit, measure and explain models of public pages
 	$(BIN)/python studies/public_models.py
 	$(BIN)/python studies/public_models_page.py
 
-benchmark: $(READY) ## What the library costs, in half an hour in which nothing else runs; puts the tables into the documents
+benchmark: $(READY) ## What the library costs, in most of an hour in which nothing else runs; puts the tables into the documents
 	@$(call run-all,benchmarks)
 	$(MAKE) benchmark-page
 

@@ -28,6 +28,7 @@ def fit_rows(extra):
     for name in ("default", "log_dir"):
         yield Row(f"extra time, {name}", "a fit, 20 epochs", extra, "%", at_most(8), "")
         yield Row(f"time inside the callback, {name}", "a fit, 20 epochs", extra / 2, "%")
+    yield Row("extra time, asleep for as long", "a fit, 20 epochs", 3.0, "%")
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_what_is_missed_is_said(kept):
     assert ["", "too slow", "a case", "at most 150: **missed**", "12,350 ms", "", ""] in lines
     assert ["", "a peer", "a case", "at least 1,000: not measured", "not measured", "not installed", ""] in lines
     missed = "at most 8: **missed**"
-    assert ["", "a fit, 20 epochs", "1.5 s", *["9 %", missed, "4.5 %"] * 2, ""] in lines
+    assert ["", "a fit, 20 epochs", "1.5 s", *["9 %", missed, "4.5 %"] * 2, "3 %", ""] in lines
     assert section.index("Whole fits") < section.index("A look beside its limit")
 
 

@@ -26,8 +26,9 @@ def bundle(described: Mapping[str, Any], arrays: Mapping[str, Array]) -> bytes:
 
     Example:
 
-    >>> bundle({"run": "a"}, {"x": np.float32([1, 2])})[4:60]
-    b'{"run":"a","arrays":{"x":{"type":"f4","shape":[2],"offset":0'
+    >>> found = bundle({"run": "a"}, {"x": np.float32([1, 2])})
+    >>> print(found[4:-8].decode(), np.frombuffer(found[-8:], "<f4"))
+    {"run":"a","arrays":{"x":{"type":"f4","shape":[2],"offset":0}}}      [1. 2.]
     """
     parts, table, offset = [], {}, 0
     for name, array in arrays.items():
