@@ -9,6 +9,7 @@ const MARGIN = { left: 64, top: 40, right: 168, bottom: 46 };
 const LEGEND = "grey: noise   ┄ dead below   ✕ died   ○ revived";
 const MOST_LABELS = 40;
 const MOST_NAMES = 3; // of an epoch's deaths
+const [MOST_LANES, LANE] = [6, 15];
 const MOST_LINES_OF_TOOLTIP = 16;
 const LOWEST = 1e-3;
 
@@ -44,27 +45,26 @@ function shares(app) {
 
 function panel(app, box, { domain: [low, high], isLog }, tooltip) {
   const run = box.item;
-  const area = {
-    left: MARGIN.left, top: MARGIN.top, width: box.width - MARGIN.left - MARGIN.right,
-    height: box.height - MARGIN.top - MARGIN.bottom,
-  };
-  const bottom = area.top + area.height;
-  const x = linear([run.epochs[0], Math.max(run.epochs.at(-1), run.epochs[0] + 1)], [area.left, area.left + area.width]);
+  const [left, right] = [MARGIN.left, box.width - MARGIN.right];
+  const x = linear([run.epochs[0], Math.max(run.epochs.at(-1), run.epochs[0] + 1)], [left, right]);
+  const shown = app.features.filter((name) => run.columns.has(name));
+  const { lanes, numLanes } = packed(eventsOf(app, run, shown), x, right + MARGIN.right);
+  const bottom = box.height - MARGIN.bottom - numLanes * LANE;
+  const area = { left, top: MARGIN.top, width: right - left, height: bottom - MARGIN.top };
   const places = [bottom, area.top];
   const y = isLog ? logarithmic([low / 1.5, high * 1.1], places) : linear([0, high * 1.05], places);
   const group = svg("g", { transform: `translate(${box.x}, ${box.y})`, "data-run": run.run });
   group.append(
     title(run.run, 8, 14),
-    text(LEGEND, area.left + area.width, 14, { "text-anchor": "end", fill: theme.faint, "font-size": 11 }),
+    text(LEGEND, right, 14, { "text-anchor": "end", fill: theme.faint, "font-size": 11 }),
     axes(area, {
       x, y, xTicks: wholeTicks(x), yTicks: y.ticks, xWords: String, yWords: (tick) => number(tick), xLabel: "epoch",
       yLabel: "importance, %",
     }),
     noise(run, x, y),
   );
-  const shown = app.features.filter((name) => run.columns.has(name));
   for (const name of shown) group.append(line(run, name, x, y, app.colour(name)));
-  group.append(marker(app, run, x, area), events(app, run, shown, x, y));
+  group.append(marker(app, run, x, area), ...lanes.flatMap((lane) => eventMarks(lane, x, y, bottom)));
   if (shown.length <= MOST_LABELS) group.append(labels(app, run, shown, y, area));
   group.append(pointer(app, run, shown, x, area, tooltip));
   return group;
@@ -105,46 +105,48 @@ function marker(app, run, x, { top, height }) {
   return svg("line", { x1: place, x2: place, y1: top, y2: top + height, stroke: theme.faint, "data-transient": true });
 }
 
-/** Marks on the lines, and above those of an epoch their names. Who dies is seldom among the most important. */
-function events(app, run, shown, x, y) {
-  const group = svg("g", {});
-  const byEpoch = new Map();
-  const ours = app.state.features ? run.events.filter((event) => shown.includes(event.feature)) : run.events;
-  for (const event of ours) {
-    const key = `${event.epoch} ${event.event}`;
-    byEpoch.set(key, [...(byEpoch.get(key) ?? []), event]);
-  }
-  const taken = [];
-  for (const together of byEpoch.values()) {
-    group.append(...together.map((event) => mark(event, x(event.epoch), y(event.importance))));
-    const words = named(together);
-    const [left, highest] = [x(together[0].epoch) + 6, Math.min(...together.map((event) => y(event.importance)))];
-    const top = [10, 23, 36, 49].map((above) => highest - above).find((each) => !taken.some((other) => overlaps(other, left, each)));
-    if (top === undefined) continue;
-    taken.push([left, left + 6 * words.length, top]);
-    const outline = { "paint-order": "stroke", stroke: theme.page, "stroke-width": 3 };
-    group.append(text(words, left, top, { fill: colourOfEvent(together[0]), "font-size": 11, ...outline }));
-  }
-  return group;
+/** The events that are drawn: of those who are chosen; without a choice all, for who dies is seldom important. */
+function eventsOf(app, run, shown) {
+  return app.state.features ? run.events.filter((event) => shown.includes(event.feature)) : run.events;
 }
 
-const overlaps = ([start, end, height], left, top) => left > start - 40 && left < end + 6 && Math.abs(top - height) < 13;
+/** The events of each epoch with a lane below the axis for their names, null of those that find no room. */
+function packed(events, x, end) {
+  const together = Map.groupBy(events, (event) => `${event.epoch} ${event.event}`);
+  const free = Array(MOST_LANES).fill(-Infinity);
+  const lanes = [...together.values()].map((found) => {
+    const words = named(found);
+    const width = 22 + 6.2 * words.length;
+    const left = Math.min(x(found[0].epoch), end - width);
+    const lane = free.findIndex((place) => place <= left);
+    if (lane >= 0) free[lane] = left + width;
+    return { found, words, left, lane: lane < 0 ? null : lane };
+  });
+  return { lanes, numLanes: free.filter(Number.isFinite).length };
+}
+
+/** Marks where the events are, and in their lane once more with the names. */
+function eventMarks({ found, words, left, lane }, x, y, bottom) {
+  const marks = found.map((event) =>
+    svg("g", { "data-event": event.event, "data-feature": event.feature }, mark(event, x(event.epoch), y(event.importance)), svg("title", {}, told(event))),
+  );
+  if (lane === null) return marks;
+  const top = bottom + MARGIN.bottom + lane * LANE;
+  return [...marks, mark(found[0], left, top - 4), text(words, left + 9, top, { fill: colourOf(found[0]), "font-size": 11 })];
+}
 
 /** Who died or revived at an epoch, in few words. */
 function named(events) {
   const names = events.slice(0, MOST_NAMES).map(({ feature }) => (feature.length > 16 ? `${feature.slice(0, 15)}…` : feature));
-  const rest = events.length > MOST_NAMES ? ` and ${events.length - MOST_NAMES} more` : "";
-  return `${events[0].event}: ${names.join(", ")}${rest}`;
+  return events.length > MOST_NAMES ? `${names.join(", ")} and ${events.length - MOST_NAMES} more` : names.join(", ");
 }
 
-const colourOfEvent = (event) => (event.event === "died" ? theme.died : theme.revived);
+const colourOf = (event) => (event.event === "died" ? theme.died : theme.revived);
 
 function mark(event, left, top) {
-  const attributes = { stroke: colourOfEvent(event), "stroke-width": 2, fill: "none" };
-  const shape = event.event === "died"
-    ? svg("path", { d: `M${left - 4},${top - 4}l8,8m0,-8l-8,8`, ...attributes })
-    : svg("circle", { cx: left, cy: top, r: 4.5, ...attributes });
-  return svg("g", { "data-event": event.event, "data-feature": event.feature }, shape, svg("title", {}, told(event)));
+  const attributes = { stroke: colourOf(event), "stroke-width": 2, fill: "none" };
+  if (event.event === "died") return svg("path", { d: `M${left - 4},${top - 4}l8,8m0,-8l-8,8`, ...attributes });
+  return svg("circle", { cx: left, cy: top, r: 4.5, ...attributes });
 }
 
 export function told(event) {
