@@ -68,6 +68,18 @@ def test_a_fit_goes_on_in_its_own_run_beside_another(x, tmp_path):
     assert ks.load_trajectory(tmp_path, run="sensitivity_2").index.tolist() == [0, 1]
 
 
+def test_a_loop_that_counts_from_one_has_runs_of_its_own(x, tmp_path):
+    for _ in range(2):
+        watch = ks.SensitivityCallback(x, log_dir=tmp_path)
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        watch.set_model(model)
+        for epoch in (1, 2, 3):
+            watch.on_epoch_begin(epoch)
+            watch.on_epoch_end(epoch)
+        watch.on_train_end()
+    assert runs_in(tmp_path) == ["sensitivity", "sensitivity_2"]
+
+
 def test_a_loop_of_fits_is_one_run(x, tmp_path):
     watch, model = ks.SensitivityCallback(x, log_dir=tmp_path), None
     for _ in range(3):

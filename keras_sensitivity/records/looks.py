@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_sensitivity import errors
 from keras_sensitivity.records.artist import Artist
+from keras_sensitivity.records.reading import has_looks_before
 from keras_sensitivity.records.record import HEADER, PLUGIN, SCALAR, TENSOR, Header, Record, look_tag
 from keras_sensitivity.records.runs import new_run, runs_in
 
@@ -38,7 +39,8 @@ class LookWriter:
     """Writes the looks of a fit to a run of its own in ``log_dir``, or with a name in ``log_dir/name``.
 
     The first fit's run is ``sensitivity``, that of the next ``sensitivity_2``; a fit that goes on where another one
-    ended (``initial_epoch``) goes on in its run. Each look becomes one event, at the step of its epoch:
+    ended (``initial_epoch``) goes on in its run, which has looks before it. Each look becomes one event, at the step of
+    its epoch:
 
     - scalars ``importance/<feature>``, percent, of up to 50 features, else of the 50 most important at the first look,
       so that a curve has a point at every look; with a time axis ``lag/<lag>`` likewise; the given ones; and with
@@ -70,8 +72,9 @@ class LookWriter:
 
     def _open(self, epoch: int) -> None:
         """Begin with the files: only the epoch of the first look tells whether another fit goes on."""
-        runs = [] if epoch == 0 else [self._before] if self._before else runs_in(self._folder)
-        self.run = runs[-1] if runs else new_run(self._folder)
+        before = self._before or next(reversed(runs_in(self._folder)), None)
+        goes_on = before is not None and has_looks_before(epoch, tf.io.gfile.join(self._folder, before))
+        self.run = before if goes_on else new_run(self._folder)
         self._writer = tf.summary.create_file_writer(tf.io.gfile.join(self._folder, self.run))
         self._artist = Artist(self._writer)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
+
+import tensorflow as tf
 
 from keras_sensitivity.records.record import HEADER, LOOK, Header, Record
 
-__all__ = ["Look", "Written", "is_ours", "looks"]
+__all__ = ["Look", "Written", "files_in", "has_looks_before", "is_ours", "looks", "written_in"]
 
 
 class Written(NamedTuple):
@@ -40,6 +44,33 @@ class Look(NamedTuple):
     wall_time: float
     header: Header
     record: Record
+
+
+def written_in(folder: str) -> Iterator[Written]:
+    """The tensors in the event files of a run, as far as these are whole, the oldest file first."""
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+    from tensorboard.util.tensor_util import make_ndarray
+
+    for path in files_in(folder):
+        for event in EventFileLoader(path).Load():
+            for value in event.summary.value:
+                if value.HasField("tensor"):
+                    yield Written(event.wall_time, event.step, value.tag, make_ndarray(value.tensor))
+
+
+def files_in(folder: str) -> list[str]:
+    """The event files of a run, the oldest first."""
+    return sorted(tf.io.gfile.glob(tf.io.gfile.join(folder, "events.out.tfevents.*")), key=_by_number)
+
+
+def _by_number(path: str) -> list[int]:
+    """The numbers in a file's name: the second in which it was begun, the process, and which of its files it is."""
+    return [int(digits) for digits in re.findall(r"\d+", os.path.basename(path))]
+
+
+def has_looks_before(epoch: int, folder: str) -> bool:
+    """Whether a run has looks before an epoch."""
+    return epoch > 0 and any(is_ours(each.tag) and each.step < epoch for each in written_in(folder))
 
 
 def is_ours(tag: str) -> bool:

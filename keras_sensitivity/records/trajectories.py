@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
 
 import pandas as pd
 import tensorflow as tf
 
 from keras_sensitivity import errors
-from keras_sensitivity.records.reading import Written, is_ours, looks
+from keras_sensitivity.records.reading import Written, files_in, is_ours, looks, written_in
 from keras_sensitivity.records.runs import runs_in
 
 __all__ = ["load_trajectory"]
@@ -51,7 +49,7 @@ def load_trajectory(log_dir: str | os.PathLike[str], run: str | None = None) -> 
     True
     """
     folder = os.fspath(log_dir)
-    found = {name: paths for name in runs_in(folder) if (paths := _files(tf.io.gfile.join(folder, name)))}
+    found = {name: path for name in runs_in(folder) if files_in(path := tf.io.gfile.join(folder, name))}
     if run is None and len(found) > 1:
         errors.warn_several_runs(folder, list(found))
     elif run is not None and found:
@@ -63,43 +61,21 @@ def load_trajectory(log_dir: str | os.PathLike[str], run: str | None = None) -> 
     return trajectory
 
 
-def _files(folder: str) -> list[str]:
-    """The event files of a run, the oldest first."""
-    return sorted(tf.io.gfile.glob(tf.io.gfile.join(folder, "events.out.tfevents.*")), key=_by_number)
-
-
-def _by_number(path: str) -> list[int]:
-    """The numbers in a file's name: the second in which it was begun, the process, and which of its files it is."""
-    return [int(digits) for digits in re.findall(r"\d+", os.path.basename(path))]
-
-
-def _trajectory(paths: list[str]) -> pd.DataFrame | None:
+def _trajectory(folder: str) -> pd.DataFrame | None:
     """What the files of a run hold, as far as they are whole; None of no look."""
     written: list[Written] = []
     shares: dict[int, pd.Series[float]] = {}
     names: list[str] = []
-    for path in paths:
-        for each in _written(path):
-            if is_ours(each.tag):
-                written.append(each)
-            elif each.tag == NAMES:
-                names = [name.decode() for name in each.strings]
-            elif each.tag == IMPORTANCES:
-                shares = {epoch: found for epoch, found in shares.items() if epoch < each.step}
-                shares[each.step] = pd.Series(each.strings, names)
-    for look in looks(written, paths[-1]):
+    for each in written_in(folder):
+        if is_ours(each.tag):
+            written.append(each)
+        elif each.tag == NAMES:
+            names = [name.decode() for name in each.strings]
+        elif each.tag == IMPORTANCES:
+            shares = {epoch: found for epoch, found in shares.items() if epoch < each.step}
+            shares[each.step] = pd.Series(each.strings, names)
+    for look in looks(written, folder):
         shares[look.epoch] = pd.Series(look.record.arrays["importance"], look.header.features)
     if not shares:
         return None
     return pd.DataFrame(list(shares.values()), pd.Index(list(shares), name="epoch", dtype="int64"))
-
-
-def _written(path: str) -> Iterator[Written]:
-    """The tensors of a file that hold looks, as far as it is whole."""
-    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-    from tensorboard.util.tensor_util import make_ndarray
-
-    for event in EventFileLoader(path).Load():
-        for value in event.summary.value:
-            if is_ours(value.tag) or value.tag in (NAMES, IMPORTANCES):
-                yield Written(event.wall_time, event.step, value.tag, make_ndarray(value.tensor))

@@ -1,7 +1,7 @@
 /** The tab: what is chosen, what is loaded, and who draws it. */
 
 import { ask, Run } from "./data.js";
-import { buttons } from "./downloads.js";
+import { buttons, updateButtons } from "./downloads.js";
 import { linkedState, onReload, onTheme, takeFonts } from "./host.js";
 import { Player } from "./player.js";
 import { Sidebar } from "./sidebar.js";
@@ -11,7 +11,8 @@ import { colourOf, setDark } from "./theme.js";
 import { VIEWS } from "./views.js";
 
 const NO_DATA = "No sensitivity data in this log directory: add SensitivityCallback(log_dir=...) to model.fit.";
-const NO_LOOK = "There are explanations in this log directory, but no training: add SensitivityCallback(log_dir=...) to model.fit.";
+const NO_LOOK =
+  "There are explanations in this log directory, but no training: add SensitivityCallback(log_dir=...) to model.fit.";
 const NO_RUN = "No run is chosen: choose one on the left.";
 const NEWEST_RUNS = 3;
 const NARROWEST = 560; // drawings are scrolled where there is less room
@@ -46,7 +47,8 @@ class App {
     this.notes = html("div", { class: "notes", role: "status" });
     this.player = new Player(this);
     this.sidebar = new Sidebar(this);
-    const bar = html("header", {}, this.tabs, buttons(this));
+    this.downloads = buttons(this);
+    const bar = html("header", {}, this.tabs, this.downloads);
     const main = html("main", {}, bar, this.notes, this.page, this.player.element);
     body.replaceChildren(this.sidebar.element, main);
     this.page.addEventListener("keydown", (event) => this.player.onKey(event));
@@ -132,7 +134,8 @@ class App {
   /** All features of the chosen runs, sorted as chosen. */
   get sorted() {
     const names = [...new Set(this.chosen.flatMap((run) => run.features))];
-    if (this.state.sort === "name") return names.sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
+    if (this.state.sort === "name")
+      return names.sort((one, other) => one.localeCompare(other, undefined, { numeric: true }));
     const key = this.state.sort === "change" ? (name) => this.change(name) : (name) => this.newest(name);
     const keys = new Map(names.map((name) => [name, key(name)]));
     return names.sort((one, other) => keys.get(other) - keys.get(one));
@@ -145,7 +148,8 @@ class App {
 
   /** How far the importance of a feature moved from the first look to the newest. */
   change(name) {
-    const moved = (run) => Math.abs((run.at("importance", run.numLooks - 1, name) ?? 0) - (run.at("importance", 0, name) ?? 0));
+    const moved = (run) =>
+      Math.abs((run.at("importance", run.numLooks - 1, name) ?? 0) - (run.at("importance", 0, name) ?? 0));
     return Math.max(...this.chosen.map(moved));
   }
 
@@ -157,7 +161,9 @@ class App {
       return sorted.filter((name) => chosen.has(name));
     }
     if (!this.state.top) return sorted;
-    const top = new Set([...sorted].sort((one, other) => this.newest(other) - this.newest(one)).slice(0, this.state.top));
+    const top = new Set(
+      [...sorted].sort((one, other) => this.newest(other) - this.newest(one)).slice(0, this.state.top),
+    );
     return sorted.filter((name) => top.has(name));
   }
 
@@ -184,10 +190,12 @@ class App {
     if (!cache.has(key)) {
       if (cache.size > 200) cache.clear();
       cache.set(key, null);
-      ask(path, parameters).then(
-        (found) => cache.set(key, found),
-        (error) => cache.set(key, { error: error.message }),
-      ).then(() => this.draw());
+      ask(path, parameters)
+        .then(
+          (found) => cache.set(key, found),
+          (error) => cache.set(key, { error: error.message }),
+        )
+        .then(() => this.draw());
     }
     return cache.get(key);
   }
@@ -210,10 +218,15 @@ class App {
     }
     this.sidebar.update();
     this.player.update(view.usesEpoch && this.chosen.length > 0);
-    this.notes.replaceChildren(...[...this.failures].map(([run, words]) => html("p", {}, run ? `${run}: ${words}` : words)));
+    this.notes.replaceChildren(
+      ...[...this.failures].map(([run, words]) => html("p", {}, run ? `${run}: ${words}` : words)),
+    );
     const empty = this.emptiness(view);
-    this.drawn = empty ? { elements: [html("p", { class: "empty" }, empty)] } : view.draw(this, Math.max(this.page.clientWidth, NARROWEST));
+    this.drawn = empty
+      ? { elements: [html("p", { class: "empty" }, empty)] }
+      : view.draw(this, Math.max(this.page.clientWidth, NARROWEST));
     this.page.replaceChildren(...this.drawn.elements);
+    updateButtons(this.downloads, this);
     if (this.isLoaded) document.body.dataset.ready = this.state.view;
   }
 

@@ -36,7 +36,11 @@ export function boxes(items, width, height, narrowest = 620) {
   const columns = Math.max(1, Math.min(items.length, Math.floor(width / narrowest)));
   const each = Math.floor(width / columns);
   const placed = items.map((item, index) => ({
-    item, x: (index % columns) * each, y: Math.floor(index / columns) * height, width: each, height,
+    item,
+    x: (index % columns) * each,
+    y: Math.floor(index / columns) * height,
+    width: each,
+    height,
   }));
   return { placed, height: Math.ceil(items.length / columns) * height };
 }
@@ -65,7 +69,13 @@ export class Tooltip {
   /** Show lines of [colour or null, words, number]. */
   show(event, heading, lines) {
     const rows = lines.map(([colour, words, value]) =>
-      html("tr", {}, html("td", {}, swatch(colour)), html("td", { class: "name" }, words), html("td", { class: "value" }, value)),
+      html(
+        "tr",
+        {},
+        html("td", {}, swatch(colour)),
+        html("td", { class: "name" }, words),
+        html("td", { class: "value" }, value),
+      ),
     );
     this.element.replaceChildren(html("b", {}, heading), html("table", {}, ...rows));
     this.element.hidden = false;

@@ -20,7 +20,7 @@ export const compare = {
   draw(app, width) {
     if (app.trainings.length < 2) return { elements: [html("p", { class: "empty" }, ONE_RUN)] };
     const names = app.sorted;
-    const feature = names.includes(app.state.feature) ? app.state.feature : app.features[0] ?? names[0];
+    const feature = names.includes(app.state.feature) ? app.state.feature : (app.features[0] ?? names[0]);
     const pair = pairOf(app);
     const elements = [controls(app, names, feature, pair), inRuns(app, feature, width)];
     const differences = pair.every(Boolean) ? differencesOf(app, pair) : [];
@@ -40,7 +40,11 @@ function pairOf(app) {
 
 function controls(app, names, feature, pair) {
   const options = app.chosen.map((run) => [run.run, run.run]);
-  const ofFeature = select("Feature", names.map((name) => [name, name]), (value) => app.set({ feature: value }));
+  const ofFeature = select(
+    "Feature",
+    names.map((name) => [name, name]),
+    (value) => app.set({ feature: value }),
+  );
   ofFeature.value = feature;
   const [one, other] = [0, 1].map((place) => {
     const ofRun = select(place ? "Second run" : "First run", options, (value) => {
@@ -51,37 +55,66 @@ function controls(app, names, feature, pair) {
     ofRun.value = pair[place]?.run;
     return ofRun;
   });
-  return html("div", { class: "controls" }, html("label", {}, "feature ", ofFeature), html("label", {}, "difference of ", one), html("label", {}, "from ", other));
+  return html(
+    "div",
+    { class: "controls" },
+    html("label", {}, "feature ", ofFeature),
+    html("label", {}, "difference of ", one),
+    html("label", {}, "from ", other),
+  );
 }
 
 function inRuns(app, feature, width) {
   const runs = app.chosen.filter((run) => run.columns.has(feature));
-  const area = { left: MARGIN.left, top: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: HEIGHT - MARGIN.top - MARGIN.bottom };
+  const area = {
+    left: MARGIN.left,
+    top: MARGIN.top,
+    width: width - MARGIN.left - MARGIN.right,
+    height: HEIGHT - MARGIN.top - MARGIN.bottom,
+  };
   const epochs = runs.flatMap((run) => run.epochs);
   const every = runs.flatMap((run) => run.trajectory(feature));
-  const x = linear([Math.min(...epochs), Math.max(...epochs, Math.min(...epochs) + 1)], [area.left, area.left + area.width]);
+  const x = linear(
+    [Math.min(...epochs), Math.max(...epochs, Math.min(...epochs) + 1)],
+    [area.left, area.left + area.width],
+  );
   const places = [area.top + area.height, area.top];
   const most = Math.max(...every, 1e-6);
   const least = Math.max(Math.min(...every.filter((value) => value > 0), most), 1e-3);
   const y = app.state.log ? logarithmic([least / 1.5, most * 1.1], places) : linear([0, most * 1.05], places);
-  const ends = apart(runs.map((run) => y(run.at("importance", run.numLooks - 1, feature))), 13, places[0]);
+  const ends = apart(
+    runs.map((run) => y(run.at("importance", run.numLooks - 1, feature))),
+    13,
+    places[0],
+  );
   const lines = runs.flatMap((run, index) => {
     const points = run.trajectory(feature).map((share, look) => [x(run.epochs[look]), y(share)]);
     const stroke = app.runColour(run.run);
     const newest = percent(run.at("importance", run.numLooks - 1, feature));
     const words = svg("title", {}, `${run.run}: ${newest}`);
-    const drawn = points.length === 1
-      ? svg("circle", { cx: points[0][0], cy: points[0][1], r: 3, fill: stroke, "data-run": run.run }, words)
-      : svg("path", { d: path(points), fill: "none", stroke, "stroke-width": 1.8, "data-run": run.run }, words);
+    const drawn =
+      points.length === 1
+        ? svg("circle", { cx: points[0][0], cy: points[0][1], r: 3, fill: stroke, "data-run": run.run }, words)
+        : svg("path", { d: path(points), fill: "none", stroke, "stroke-width": 1.8, "data-run": run.run }, words);
     return [drawn, text(`${run.run} ${newest}`, area.left + area.width + 8, ends[index] + 4, { fill: stroke }, 30)];
   });
-  return drawing(width, HEIGHT, `Importance of ${feature} in the runs`,
+  return drawing(
+    width,
+    HEIGHT,
+    `Importance of ${feature} in the runs`,
     title(`${feature} in ${runs.length} runs`, 8, 14),
     axes(area, {
-      x, y, xTicks: wholeTicks(x), yTicks: y.ticks, xWords: String, yWords: (tick) => number(tick), xLabel: "epoch", yLabel: "importance, %",
+      x,
+      y,
+      xTicks: wholeTicks(x),
+      yTicks: y.ticks,
+      xWords: String,
+      yWords: (tick) => number(tick),
+      xLabel: "epoch",
+      yLabel: "importance, %",
     }),
     ...lines,
-  ); // prettier-ignore
+  );
 }
 
 /** Of each feature that both runs have: both shares, and the first less the second. */
@@ -106,25 +139,34 @@ function difference(app, pair, differences, width) {
     const isMore = each.difference > 0;
     const words = `${each.name}: ${percent(each.one)} in ${pair[0].run}, ${percent(each.other)} in ${pair[1].run}`;
     const fill = isMore ? theme.positive : theme.negative;
-    return svg("g", { "data-feature": each.name, "data-difference": each.difference },
+    return svg(
+      "g",
+      { "data-feature": each.name, "data-difference": each.difference },
       svg("title", {}, words),
       text(each.name, area.left - 8, top + BAR / 2 + 4, { "text-anchor": "end" }, 26),
       svg("rect", { x: start, y: top + 4, width: Math.max(end - start, 0.5), height: BAR - 8, fill }),
       text(`${isMore ? "+" : ""}${number(each.difference, 3)}`, isMore ? end + 6 : start - 6, top + BAR / 2 + 4, {
-        "text-anchor": isMore ? "start" : "end", fill: theme.faint,
+        "text-anchor": isMore ? "start" : "end",
+        fill: theme.faint,
       }),
-    ); // prettier-ignore
+    );
   });
-  return drawing(width, area.top + area.height + 46, `Importance in ${one} less that in ${other}`,
+  return drawing(
+    width,
+    area.top + area.height + 46,
+    `Importance in ${one} less that in ${other}`,
     title(`${one} less ${other}`, 8, 14),
     axes(area, { x, xTicks: x.ticks, xWords: (tick) => number(tick), xLabel: "difference, percentage points" }),
     svg("line", { x1: x(0), x2: x(0), y1: area.top, y2: area.top + area.height, stroke: theme.faint }),
     ...bars,
-  ); // prettier-ignore
+  );
 }
 
 function rows(app, pair, differences) {
   if (!differences.length) return [];
   const names = pair.map((run) => run.run);
-  return [["feature", ...names, "difference"], ...differences.map((each) => [each.name, each.one, each.other, each.difference])];
+  return [
+    ["feature", ...names, "difference"],
+    ...differences.map((each) => [each.name, each.one, each.other, each.difference]),
+  ];
 }

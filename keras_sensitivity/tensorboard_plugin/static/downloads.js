@@ -4,22 +4,31 @@ import { linkTo } from "./host.js";
 import { changed } from "./state.js";
 import { html } from "./svg.js";
 
-export function buttons(app) {
-  const make = (words, title, onclick) => html("button", { class: "small", title, onclick }, words);
-  const link = make("Copy link", "Copy a link to what is chosen", () => copyLink(app, link));
-  return html("div", { class: "downloads" },
-    make("CSV", "Download the numbers of this view", () => save(app, "csv", "text/csv", csv(app.drawn.rows?.() ?? []))),
-    make("SVG", "Download the drawing", () => savePictures(app, "svg")),
-    make("PNG", "Download the drawing", () => savePictures(app, "png")),
-    link,
-  ); // prettier-ignore
+/** Let the buttons be active that have something to take along. */
+export function updateButtons(element, app) {
+  const there = { rows: Boolean(app.drawn.rows), drawing: Boolean(app.page.querySelector("svg")) };
+  for (const button of element.querySelectorAll("[data-needs]")) button.disabled = !there[button.dataset.needs];
 }
 
-/** Lines of values, quoted where they must be. A text that a spreadsheet would take for a formula has a quote in front. */
+export function buttons(app) {
+  const make = (words, title, onclick, needs) =>
+    html("button", { class: "small", title, onclick, "data-needs": needs }, words);
+  const link = make("Copy link", "Copy a link to what is chosen", () => copyLink(app, link));
+  return html(
+    "div",
+    { class: "downloads" },
+    make("CSV", "Download the numbers of this view", () => save(app, "csv", "text/csv", csv(app.drawn.rows())), "rows"),
+    make("SVG", "Download the drawing", () => savePictures(app, "svg"), "drawing"),
+    make("PNG", "Download the drawing", () => savePictures(app, "png"), "drawing"),
+    link,
+  );
+}
+
+/** Lines of values, quoted where they must be. */
 export function csv(rows) {
   const cell = (value) => {
     if (value === null || value === undefined || Number.isNaN(value)) return "";
-    const words = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+    const words = String(value);
     return /[",\r\n]/.test(words) ? `"${words.replaceAll('"', '""')}"` : words;
   };
   return rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";

@@ -13,7 +13,9 @@ export const events = {
   draw(app) {
     const chosen = app.state.features && new Set(app.state.features);
     const every = app.chosen.flatMap((run) => run.events.map((event) => ({ run: run.run, ...event })));
-    const shown = every.filter((event) => !chosen || chosen.has(event.feature)).sort((one, other) => other.epoch - one.epoch);
+    const shown = every
+      .filter((event) => !chosen || chosen.has(event.feature))
+      .sort((one, other) => other.epoch - one.epoch);
     if (!shown.length) return { elements: [html("p", { class: "empty" }, NO_EVENTS)] };
     const rows = () => [COLUMNS, ...shown.map((event) => COLUMNS.map((column) => event[column]))];
     return { elements: [table(app, shown)], rows };
@@ -25,11 +27,17 @@ function table(app, shown) {
   const body = shown.map((event) => {
     const swatch = html("span", { class: "swatch" });
     swatch.style.background = app.colour(event.feature);
-    return html("tr", { class: event.event },
-      html("td", {}, event.run), html("td", { class: "number" }, event.epoch), html("td", {}, swatch, event.feature),
-      html("td", { class: "event" }, event.event), html("td", { class: "number" }, percent(event.importance)),
-      html("td", { class: "number" }, percent(event.threshold)), html("td", {}, event.reason),
-    ); // prettier-ignore
+    return html(
+      "tr",
+      { class: event.event },
+      html("td", { title: event.run }, event.run),
+      html("td", { class: "number" }, event.epoch),
+      html("td", { title: event.feature }, swatch, event.feature),
+      html("td", { class: "event" }, event.event),
+      html("td", { class: "number" }, percent(event.importance)),
+      html("td", { class: "number" }, percent(event.threshold)),
+      html("td", {}, event.reason),
+    );
   });
   return html("table", { class: "events" }, html("thead", {}, head), html("tbody", {}, ...body));
 }

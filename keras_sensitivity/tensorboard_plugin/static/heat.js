@@ -38,7 +38,16 @@ export function legend({ part, ticks }, x, y, words, title) {
   const start = x + 8 + 6.2 * title.length;
   const width = 160;
   for (let step = 0; step < 32; step += 1)
-    group.append(svg("rect", { x: start + (step * width) / 32, y, width: width / 32 + 0.5, height: 12, fill: `rgb(${heat((step + 0.5) / 32)})` }));
-  for (const tick of ticks) group.append(text(words(tick), start + part(tick) * width, y + 26, { "text-anchor": "middle", fill: theme.faint }));
+    group.append(
+      svg("rect", {
+        x: start + (step * width) / 32,
+        y,
+        width: width / 32 + 0.5,
+        height: 12,
+        fill: `rgb(${heat((step + 0.5) / 32)})`,
+      }),
+    );
+  for (const tick of ticks)
+    group.append(text(words(tick), start + part(tick) * width, y + 26, { "text-anchor": "middle", fill: theme.faint }));
   return group;
 }

@@ -26,7 +26,12 @@ export const heatMap = {
 
 function panel(app, { item: run, x: offset, y: down, width }, every, row, scale, tooltip) {
   const names = every.filter((name) => run.columns.has(name));
-  const area = { left: MARGIN.left, top: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: row * names.length };
+  const area = {
+    left: MARGIN.left,
+    top: MARGIN.top,
+    width: width - MARGIN.left - MARGIN.right,
+    height: row * names.length,
+  };
   const values = names.map((name) => run.trajectory(name));
   const half = run.numLooks > 1 ? (run.epochs.at(-1) - run.epochs[0]) / (run.numLooks - 1) / 2 : 0.5;
   const x = linear([run.epochs[0] - half, run.epochs.at(-1) + half], [area.left, area.left + area.width]);
@@ -48,12 +53,21 @@ function panel(app, { item: run, x: offset, y: down, width }, every, row, scale,
     const { left, top } = target.getBoundingClientRect();
     const index = Math.min(names.length - 1, Math.max(0, Math.floor((event.clientY - top) / row)));
     const epoch = x.invert(event.clientX - left + area.left);
-    const look = run.epochs.reduce((best, each, at) => (Math.abs(each - epoch) < Math.abs(run.epochs[best] - epoch) ? at : best), 0);
+    const look = run.epochs.reduce(
+      (best, each, at) => (Math.abs(each - epoch) < Math.abs(run.epochs[best] - epoch) ? at : best),
+      0,
+    );
     const share = run.at("importance", look, names[index]);
-    tooltip.show(event, `${run.run}, epoch ${run.epochs[look]}`, [[app.colour(names[index]), names[index], percent(share)]]);
+    tooltip.show(event, `${run.run}, epoch ${run.epochs[look]}`, [
+      [app.colour(names[index]), names[index], percent(share)],
+    ]);
   };
   const target = svg("rect", {
-    ...place, fill: "transparent", "data-transient": true, "data-pointer": run.run, onpointermove: show,
+    ...place,
+    fill: "transparent",
+    "data-transient": true,
+    "data-pointer": run.run,
+    onpointermove: show,
     onpointerleave: () => tooltip.hide(),
   });
   group.append(target);
@@ -63,6 +77,8 @@ function panel(app, { item: run, x: offset, y: down, width }, every, row, scale,
 function rows(app, names) {
   const found = [["run", "epoch", ...names]];
   for (const run of app.chosen)
-    run.epochs.forEach((epoch, look) => found.push([run.run, epoch, ...names.map((name) => run.at("importance", look, name))]));
+    run.epochs.forEach((epoch, look) =>
+      found.push([run.run, epoch, ...names.map((name) => run.at("importance", look, name))]),
+    );
   return found;
 }

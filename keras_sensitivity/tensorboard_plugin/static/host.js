@@ -23,7 +23,9 @@ export function onTheme(callback) {
 /** Take over the fonts that TensorBoard brings. */
 export function takeFonts(document) {
   const outer = window.parent.document;
-  const rules = [...outer.styleSheets].flatMap(sheetRules).filter((rule) => rule instanceof window.parent.CSSFontFaceRule);
+  const rules = [...outer.styleSheets]
+    .flatMap(sheetRules)
+    .filter((rule) => rule instanceof window.parent.CSSFontFaceRule);
   const style = document.createElement("style");
   style.textContent = rules
     .map((rule) => rule.cssText.replace(/url\("([^"]+)"\)/g, (_, path) => `url("${new URL(path, outer.baseURI)}")`))

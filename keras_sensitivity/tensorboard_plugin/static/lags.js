@@ -6,7 +6,8 @@ import { largest, linear, number, percent, wholeTicks } from "./scale.js";
 import { drawing, html, svg, text } from "./svg.js";
 import { colourOf } from "./theme.js";
 
-const NO_LAGS = "None of the chosen runs has a time axis: lags are those of sequences, inputs of shape (steps, features).";
+const NO_LAGS =
+  "None of the chosen runs has a time axis: lags are those of sequences, inputs of shape (steps, features).";
 const HEIGHT = 360;
 const MARGIN = { left: 64, top: 66, right: 24, bottom: 46 };
 const ROW = 22;
@@ -19,7 +20,10 @@ export const lags = {
     const runs = app.chosen.filter((run) => run.hasLags);
     if (!runs.length) return { elements: [html("p", { class: "empty" }, NO_LAGS)] };
     const tooltip = new Tooltip();
-    const items = runs.flatMap((run) => [{ run, draw: overEpochs }, { run, draw: profile }]);
+    const items = runs.flatMap((run) => [
+      { run, draw: overEpochs },
+      { run, draw: profile },
+    ]);
     const { placed, height } = boxes(items, width, HEIGHT, 480);
     const panels = placed.map(({ item, ...box }) => item.draw(app, item.run, box, tooltip));
     const maps = runs.map((run) => byFeature(app, run, width, tooltip)).filter(Boolean);
@@ -38,7 +42,12 @@ const share = (run, look, lag) => run.arrays.lags.values[look * numLags(run) + l
 const everyLag = (run) => Array.from({ length: numLags(run) }, (_, lag) => lag);
 
 function areaOf({ width, height }) {
-  return { left: MARGIN.left, top: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
+  return {
+    left: MARGIN.left,
+    top: MARGIN.top,
+    width: width - MARGIN.left - MARGIN.right,
+    height: height - MARGIN.top - MARGIN.bottom,
+  };
 }
 
 function overEpochs(app, run, box, tooltip) {
@@ -58,15 +67,25 @@ function overEpochs(app, run, box, tooltip) {
   );
   const step = Math.ceil(numLags(run) / 20);
   for (const lag of everyLag(run))
-    if (lag % step === 0) group.append(text(`lag ${lag}`, area.left - 8, y(lag) + 4, { "text-anchor": "end", "font-size": 11 }));
+    if (lag % step === 0)
+      group.append(text(`lag ${lag}`, area.left - 8, y(lag) + 4, { "text-anchor": "end", "font-size": 11 }));
   const show = (event) => {
     const { left, top } = target.getBoundingClientRect();
     const lag = Math.min(numLags(run) - 1, Math.max(0, Math.round(y.invert(event.clientY - top + area.top))));
     const epoch = x.invert(event.clientX - left + area.left);
-    const look = run.epochs.reduce((best, each, at) => (Math.abs(each - epoch) < Math.abs(run.epochs[best] - epoch) ? at : best), 0);
+    const look = run.epochs.reduce(
+      (best, each, at) => (Math.abs(each - epoch) < Math.abs(run.epochs[best] - epoch) ? at : best),
+      0,
+    );
     tooltip.show(event, `epoch ${run.epochs[look]}`, [[null, `lag ${lag}`, percent(share(run, look, lag))]]);
   };
-  const target = svg("rect", { ...place, fill: "transparent", "data-transient": true, onpointermove: show, onpointerleave: () => tooltip.hide() });
+  const target = svg("rect", {
+    ...place,
+    fill: "transparent",
+    "data-transient": true,
+    onpointermove: show,
+    onpointerleave: () => tooltip.hide(),
+  });
   group.append(target);
   return group;
 }
@@ -86,13 +105,22 @@ function profile(app, run, box) {
     const words = svg("title", {}, `lag ${lag}: ${percent(share(run, look, lag))}`);
     return svg("rect", { ...attributes, "data-lag": lag, "data-share": share(run, look, lag) }, words);
   });
-  return svg("g", { transform: `translate(${box.x}, ${box.y})`, "data-run": run.run },
+  return svg(
+    "g",
+    { transform: `translate(${box.x}, ${box.y})`, "data-run": run.run },
     title(`${run.run}: lags at epoch ${run.epochs[look]}; lag 0 is the newest step`, 8, 14),
     axes(area, {
-      x, y, xTicks: ticks, yTicks: y.ticks, xWords: String, yWords: (tick) => number(tick), xLabel: "lag, steps", yLabel: "importance, %",
+      x,
+      y,
+      xTicks: ticks,
+      yTicks: y.ticks,
+      xWords: String,
+      yWords: (tick) => number(tick),
+      xLabel: "lag, steps",
+      yLabel: "importance, %",
     }),
     ...bars,
-  ); // prettier-ignore
+  );
 }
 
 /** Lags by features at an epoch; null where the records do not hold them. */
@@ -121,7 +149,9 @@ function byFeature(app, run, width, tooltip) {
     legend(scale, 8, 24, (tick) => number(tick, 2), "part of all sensitivity, %"),
     cells(rowsOfCells, place, scale),
     axes(area, { x, xTicks: everyLag(run).filter((lag) => lag % step === 0), xWords: String, xLabel: "lag, steps" }),
-    ...names.map((name, index) => text(name, area.left - 8, area.top + ROW * (index + 0.5) + 4, { "text-anchor": "end" }, 24)),
+    ...names.map((name, index) =>
+      text(name, area.left - 8, area.top + ROW * (index + 0.5) + 4, { "text-anchor": "end" }, 24),
+    ),
   );
   const show = (event) => {
     const { left, top } = target.getBoundingClientRect();
@@ -129,7 +159,13 @@ function byFeature(app, run, width, tooltip) {
     const lag = Math.min(numLags(run) - 1, Math.max(0, Math.round(x.invert(event.clientX - left + area.left))));
     tooltip.show(event, `lag ${lag}`, [[app.colour(names[index]), names[index], percent(at(names[index], lag))]]);
   };
-  const target = svg("rect", { ...place, fill: "transparent", "data-transient": true, onpointermove: show, onpointerleave: () => tooltip.hide() });
+  const target = svg("rect", {
+    ...place,
+    fill: "transparent",
+    "data-transient": true,
+    onpointermove: show,
+    onpointerleave: () => tooltip.hide(),
+  });
   group.append(target);
   return { group, height };
 }
@@ -138,6 +174,8 @@ function rows(runs) {
   const most = Math.max(...runs.map(numLags));
   const found = [["run", "epoch", ...Array.from({ length: most }, (_, lag) => `lag ${lag}`)]];
   for (const run of runs)
-    run.epochs.forEach((epoch, look) => found.push([run.run, epoch, ...everyLag(run).map((lag) => share(run, look, lag))]));
+    run.epochs.forEach((epoch, look) =>
+      found.push([run.run, epoch, ...everyLag(run).map((lag) => share(run, look, lag))]),
+    );
   return found;
 }

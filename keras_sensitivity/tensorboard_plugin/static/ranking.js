@@ -20,7 +20,10 @@ export const ranking = {
     // One scale for all epochs: bars grow and shrink while they are played.
     const most = largest(app.chosen.map((run) => largest(run.arrays.importance.values))) || 1;
     const panels = placed.map((box) => panel(app, box, most));
-    return { elements: [drawing(width, whole, "Importance of the features at an epoch", ...panels)], rows: () => rows(ranked) };
+    return {
+      elements: [drawing(width, whole, "Importance of the features at an epoch", ...panels)],
+      rows: () => rows(ranked),
+    };
   },
 };
 
@@ -34,7 +37,12 @@ function rankedAt(app, run) {
 }
 
 function panel(app, { item: { run, look, names }, x: offset, y: down, width, height }, most) {
-  const area = { left: MARGIN.left, top: MARGIN.top, width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
+  const area = {
+    left: MARGIN.left,
+    top: MARGIN.top,
+    width: width - MARGIN.left - MARGIN.right,
+    height: height - MARGIN.top - MARGIN.bottom,
+  };
   const x = linear([0, most * 1.02], [area.left, area.left + area.width]);
   const group = svg("g", { transform: `translate(${offset}, ${down})`, "data-run": run.run });
   group.append(
@@ -45,7 +53,9 @@ function panel(app, { item: { run, look, names }, x: offset, y: down, width, hei
   if (threshold !== null) {
     const line = { x1: x(threshold), x2: x(threshold), y1: area.top - 6, y2: area.top + BAR * names.length };
     const words = svg("title", {}, `Below ${percent(threshold)} a feature is dead.`);
-    group.append(svg("line", { ...line, stroke: theme.line, "stroke-dasharray": "4 3", "data-threshold": true }, words));
+    group.append(
+      svg("line", { ...line, stroke: theme.line, "stroke-dasharray": "4 3", "data-threshold": true }, words),
+    );
     group.append(text("dead below", x(threshold) + 4, area.top - 1, { fill: theme.faint, "font-size": 11 }));
   }
   names.forEach((name, index) => group.append(bar(app, run, look, name, x, area.top + BAR * index)));
@@ -60,10 +70,18 @@ function bar(app, run, look, name, x, top) {
   const group = svg("g", { "data-feature": name, "data-share": share }, svg("title", {}, words));
   group.append(
     text(name, MARGIN.left - 8, middle + 4, { "text-anchor": "end" }, 26),
-    svg("rect", { x: x(0), y: top + 4, width: Math.max(x(share) - x(0), 0.5), height: BAR - 8, fill: app.colour(name) }),
+    svg("rect", {
+      x: x(0),
+      y: top + 4,
+      width: Math.max(x(share) - x(0), 0.5),
+      height: BAR - 8,
+      fill: app.colour(name),
+    }),
   );
   if (error > 0)
-    group.append(svg("path", { d: `M${x(Math.max(share - error, 0))},${middle}H${end}`, stroke: theme.text, "stroke-width": 1.2 }));
+    group.append(
+      svg("path", { d: `M${x(Math.max(share - error, 0))},${middle}H${end}`, stroke: theme.text, "stroke-width": 1.2 }),
+    );
   group.append(text(`${number(share, 3)} ± ${number(error, 2)}`, end + 6, middle + 4, { fill: theme.faint }));
   return group;
 }
@@ -73,8 +91,12 @@ function rows(ranked) {
   for (const { run, look, names } of ranked)
     names.forEach((name, index) =>
       found.push([
-        run.run, run.epochs[look], index + 1, name, ...["importance", "standard_error", "rms"].map((array) => run.at(array, look, name)),
+        run.run,
+        run.epochs[look],
+        index + 1,
+        name,
+        ...["importance", "standard_error", "rms"].map((array) => run.at(array, look, name)),
       ]),
-    ); // prettier-ignore
+    );
   return found;
 }

@@ -12,12 +12,21 @@ export class Sidebar {
     this.app = app;
     this.runList = html("ul", { class: "runs", "aria-label": "Runs" });
     this.search = html("input", {
-      type: "search", placeholder: "Search features", "aria-label": "Search features", oninput: () => this.app.draw(),
+      type: "search",
+      placeholder: "Search features",
+      "aria-label": "Search features",
+      oninput: () => this.app.draw(),
     });
-    this.top = select("Number of features", TOPS.map((top) => [top, top ? `top ${top}` : "all"]), (value) =>
-      app.set({ top: Number(value), features: null }),
+    this.top = select(
+      "Number of features",
+      TOPS.map((top) => [top, top ? `top ${top}` : "all"]),
+      (value) => app.set({ top: Number(value), features: null }),
     );
-    this.sort = select("Sort by", Object.entries(SORTS).map(([key, word]) => [key, `by ${word}`]), (sort) => app.set({ sort }));
+    this.sort = select(
+      "Sort by",
+      Object.entries(SORTS).map(([key, word]) => [key, `by ${word}`]),
+      (sort) => app.set({ sort }),
+    );
     this.log = html("input", { type: "checkbox", id: "log", onchange: () => app.set({ log: this.log.checked }) });
     this.found = html("button", { class: "small", onclick: () => this.chooseFound() }, "Choose these");
     this.none = html("button", { class: "small", onclick: () => app.set({ features: [] }) }, "None");
@@ -25,13 +34,18 @@ export class Sidebar {
     this.featureList = html("ul", { class: "features", "aria-label": "Features" });
     this.rest = html("p", { class: "rest" });
     this.rows = new Map();
-    this.element = html("aside", {},
-      html("h2", {}, "Runs"), this.runList,
-      html("h2", {}, "Features"), this.search,
+    this.element = html(
+      "aside",
+      {},
+      html("h2", {}, "Runs"),
+      this.runList,
+      html("h2", {}, "Features"),
+      this.search,
       html("div", { class: "options" }, this.top, this.sort, html("label", { for: "log" }, this.log, "log")),
       html("div", { class: "options" }, this.found, this.none, this.reset),
-      this.featureList, this.rest,
-    ); // prettier-ignore
+      this.featureList,
+      this.rest,
+    );
   }
 
   update() {
@@ -93,7 +107,11 @@ export class Sidebar {
       const box = html("input", { type: "checkbox" });
       const swatch = html("span", { class: "swatch" });
       const value = html("span", { class: "value" });
-      const element = html("li", {}, html("label", { title: name }, box, swatch, html("span", { class: "name" }, name), value));
+      const element = html(
+        "li",
+        {},
+        html("label", { title: name }, box, swatch, html("span", { class: "name" }, name), value),
+      );
       this.rows.set(key, { box, swatch, value, element });
     }
     return this.rows.get(key);

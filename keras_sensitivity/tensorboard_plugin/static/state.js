@@ -28,8 +28,17 @@ const isCount = (value) => Number.isInteger(value) && value >= 0;
 const isName = (value) => typeof value === "string";
 
 const CHECKS = {
-  view: isName, runs: isNames, features: isNames, top: isCount, sort: isName, log: (value) => typeof value === "boolean",
-  epoch: isCount, feature: isName, pair: (value) => isNames(value) && value.length === 2, explained: isName, sample: isCount,
+  view: isName,
+  runs: isNames,
+  features: isNames,
+  top: isCount,
+  sort: isName,
+  log: (value) => typeof value === "boolean",
+  epoch: isCount,
+  feature: isName,
+  pair: (value) => isNames(value) && value.length === 2,
+  explained: isName,
+  sample: isCount,
 };
 
 /** What differs from the start: links stay short. */

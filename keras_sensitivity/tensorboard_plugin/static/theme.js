@@ -1,12 +1,38 @@
 /** Colours: of the page, in light and dark, and of features, each of which has one everywhere. */
 
 const LIGHT = {
-  text: "#212121", faint: "#616161", line: "#e0e0e0", page: "#ffffff", band: "#9e9e9e", died: "#c62828", revived: "#2e7d32",
-  heat: [[247, 249, 252], [190, 215, 236], [66, 141, 198], [8, 48, 107]], positive: "#c2571a", negative: "#2b6cb0",
+  text: "#212121",
+  faint: "#616161",
+  line: "#e0e0e0",
+  page: "#ffffff",
+  band: "#9e9e9e",
+  died: "#c62828",
+  revived: "#2e7d32",
+  heat: [
+    [247, 249, 252],
+    [190, 215, 236],
+    [66, 141, 198],
+    [8, 48, 107],
+  ],
+  positive: "#c2571a",
+  negative: "#2b6cb0",
 };
 const DARK = {
-  text: "#ffffff", faint: "#b0b0b0", line: "#4a4a4a", page: "#303030", band: "#9e9e9e", died: "#ff8a80", revived: "#9ccc65",
-  heat: [[54, 54, 54], [36, 76, 116], [66, 141, 198], [214, 234, 255]], positive: "#ffab70", negative: "#8cc4ff",
+  text: "#ffffff",
+  faint: "#b0b0b0",
+  line: "#4a4a4a",
+  page: "#303030",
+  band: "#9e9e9e",
+  died: "#ff8a80",
+  revived: "#9ccc65",
+  heat: [
+    [54, 54, 54],
+    [36, 76, 116],
+    [66, 141, 198],
+    [214, 234, 255],
+  ],
+  positive: "#ffab70",
+  negative: "#8cc4ff",
 };
 
 export const theme = { ...LIGHT, isDark: false };

@@ -58,7 +58,13 @@ function panel(app, box, { domain: [low, high], isLog }, tooltip) {
     title(run.run, 8, 14),
     text(LEGEND, right, 14, { "text-anchor": "end", fill: theme.faint, "font-size": 11 }),
     axes(area, {
-      x, y, xTicks: wholeTicks(x), yTicks: y.ticks, xWords: String, yWords: (tick) => number(tick), xLabel: "epoch",
+      x,
+      y,
+      xTicks: wholeTicks(x),
+      yTicks: y.ticks,
+      xWords: String,
+      yWords: (tick) => number(tick),
+      xLabel: "epoch",
       yLabel: "importance, %",
     }),
     noise(run, x, y),
@@ -72,9 +78,15 @@ function panel(app, box, { domain: [low, high], isLog }, tooltip) {
 
 function line(run, name, x, y, stroke) {
   const points = run.trajectory(name).map((share, look) => [x(run.epochs[look]), y(share)]);
-  if (points.length === 1) return svg("circle", { cx: points[0][0], cy: points[0][1], r: 3, fill: stroke, "data-feature": name });
+  if (points.length === 1)
+    return svg("circle", { cx: points[0][0], cy: points[0][1], r: 3, fill: stroke, "data-feature": name });
   return svg("path", {
-    d: path(points), fill: "none", stroke, "stroke-width": 1.8, "stroke-linejoin": "round", "data-feature": name,
+    d: path(points),
+    fill: "none",
+    stroke,
+    "stroke-width": 1.8,
+    "stroke-linejoin": "round",
+    "data-feature": name,
   });
 }
 
@@ -85,7 +97,8 @@ export function path(points) {
 /** The band in which a feature lies that means nothing, and the threshold of death. */
 function noise(run, x, y) {
   const group = svg("g", {});
-  const at = (key) => run.epochs.map((epoch, look) => [x(epoch), run.scalar(key, look)]).filter(([, value]) => value !== null);
+  const at = (key) =>
+    run.epochs.map((epoch, look) => [x(epoch), run.scalar(key, look)]).filter(([, value]) => value !== null);
   const [lower, upper, threshold] = ["noise/lower", "noise/upper", "threshold"].map((key) =>
     at(key).map(([left, value]) => [left, y(value)]),
   );
@@ -94,7 +107,15 @@ function noise(run, x, y) {
     group.append(svg("path", { d: outline, fill: theme.band, "fill-opacity": 0.25, "data-noise": true }));
   }
   if (threshold.length > 1)
-    group.append(svg("path", { d: path(threshold), fill: "none", stroke: theme.faint, "stroke-dasharray": "4 3", "data-threshold": true }));
+    group.append(
+      svg("path", {
+        d: path(threshold),
+        fill: "none",
+        stroke: theme.faint,
+        "stroke-dasharray": "4 3",
+        "data-threshold": true,
+      }),
+    );
   return group;
 }
 
@@ -128,16 +149,27 @@ function packed(events, x, end) {
 /** Marks where the events are, and in their lane once more with the names. */
 function eventMarks({ found, words, left, lane }, x, y, bottom) {
   const marks = found.map((event) =>
-    svg("g", { "data-event": event.event, "data-feature": event.feature }, mark(event, x(event.epoch), y(event.importance)), svg("title", {}, told(event))),
+    svg(
+      "g",
+      { "data-event": event.event, "data-feature": event.feature },
+      mark(event, x(event.epoch), y(event.importance)),
+      svg("title", {}, told(event)),
+    ),
   );
   if (lane === null) return marks;
   const top = bottom + MARGIN.bottom + lane * LANE;
-  return [...marks, mark(found[0], left, top - 4), text(words, left + 9, top, { fill: colourOf(found[0]), "font-size": 11 })];
+  return [
+    ...marks,
+    mark(found[0], left, top - 4),
+    text(words, left + 9, top, { fill: colourOf(found[0]), "font-size": 11 }),
+  ];
 }
 
 /** Who died or revived at an epoch, in few words. */
 function named(events) {
-  const names = events.slice(0, MOST_NAMES).map(({ feature }) => (feature.length > 16 ? `${feature.slice(0, 15)}…` : feature));
+  const names = events
+    .slice(0, MOST_NAMES)
+    .map(({ feature }) => (feature.length > 16 ? `${feature.slice(0, 15)}…` : feature));
   return events.length > MOST_NAMES ? `${names.join(", ")} and ${events.length - MOST_NAMES} more` : names.join(", ");
 }
 
@@ -163,18 +195,31 @@ function labels(app, run, shown, y, { left, top, width, height }) {
   if (!isCrowded)
     shown.forEach((name, index) => {
       const share = number(run.at("importance", run.numLooks - 1, name), 3);
-      group.append(text(`${name.length > 18 ? `${name.slice(0, 17)}…` : name} ${share}`, left + width + 8, places[index] + 4, { fill: app.colour(name) }));
+      group.append(
+        text(`${name.length > 16 ? `${name.slice(0, 15)}…` : name} ${share}`, left + width + 8, places[index] + 4, {
+          fill: app.colour(name),
+        }),
+      );
     });
   return group;
 }
 
 /** What the pointer asks for, and where it clicks. */
 function pointer(app, run, shown, x, { left, top, width, height }, tooltip) {
-  const cross = svg("line", { y1: top, y2: top + height, stroke: theme.faint, visibility: "hidden", "data-transient": true });
+  const cross = svg("line", {
+    y1: top,
+    y2: top + height,
+    stroke: theme.faint,
+    visibility: "hidden",
+    "data-transient": true,
+  });
   const nearest = (event) => {
     const { left: start } = target.getBoundingClientRect();
     const epoch = x.invert(event.clientX - start + left);
-    return run.epochs.reduce((best, each, look) => (Math.abs(each - epoch) < Math.abs(run.epochs[best] - epoch) ? look : best), 0);
+    return run.epochs.reduce(
+      (best, each, look) => (Math.abs(each - epoch) < Math.abs(run.epochs[best] - epoch) ? look : best),
+      0,
+    );
   };
   const show = (event) => {
     const look = nearest(event);
@@ -190,8 +235,16 @@ function pointer(app, run, shown, x, { left, top, width, height }, tooltip) {
   };
   const choose = (event) => app.set({ epoch: nearest(event) === run.numLooks - 1 ? null : run.epochs[nearest(event)] });
   const target = svg("rect", {
-    x: left, y: top, width, height, fill: "transparent", "data-transient": true, "data-pointer": run.run, onpointermove: show,
-    onpointerleave: hide, onclick: choose,
+    x: left,
+    y: top,
+    width,
+    height,
+    fill: "transparent",
+    "data-transient": true,
+    "data-pointer": run.run,
+    onpointermove: show,
+    onpointerleave: hide,
+    onclick: choose,
   });
   return svg("g", {}, cross, target);
 }
@@ -204,13 +257,16 @@ function lines(app, run, shown, look) {
   });
   if (sorted.length > found.length) found.push([null, `and ${sorted.length - found.length} more`, ""]);
   const upper = run.scalar("noise/upper", look);
-  if (upper !== null) found.push([theme.band, "noise", `${number(run.scalar("noise/lower", look))} to ${percent(upper)}`]);
+  if (upper !== null)
+    found.push([theme.band, "noise", `${number(run.scalar("noise/lower", look))} to ${percent(upper)}`]);
   return found;
 }
 
 function rows(app) {
   const found = [["run", "epoch", ...app.features]];
   for (const run of app.chosen)
-    run.epochs.forEach((epoch, look) => found.push([run.run, epoch, ...app.features.map((name) => run.at("importance", look, name))]));
+    run.epochs.forEach((epoch, look) =>
+      found.push([run.run, epoch, ...app.features.map((name) => run.at("importance", look, name))]),
+    );
   return found;
 }
