@@ -161,7 +161,7 @@ def test_explanations_are_written_in_groups_of_ten(tmp_path):
     pictures = [tag for tag in tags if plugin(events, tag) == "images"]
     assert len(pictures) == 50 + 1  # the first 50, and all of them together
     assert {tag.split("/")[0] for tag in tags} == {
-        "explanations", *(f"samples {first} to {first + 9}" for first in range(0, 50, 10))
+        "explanations", "sensitivity", *(f"samples {first} to {first + 9}" for first in range(0, 50, 10))
     }  # fmt: skip
     text = values(events, "samples 10 to 19/table 13")[0].item().decode()
     first = explanation.features.iloc[13].idxmax()
