@@ -103,8 +103,7 @@ def main() -> None:
     model = network()
     print(f"Training {EPOCHS} epochs on {TRAIN_ROWS:,} rows ...", flush=True)
     start = time.perf_counter()
-    # A folder for each run: TensorBoard draws runs in one folder as one line, over each other.
-    watch = train(model, x, y, log_dir=out / time.strftime("%Y-%m-%d_%H-%M-%S"), verbose=1)
+    watch = train(model, x, y, log_dir=out, verbose=1)
     print(f"... done in {time.perf_counter() - start:.0f} s.")
 
     print("\nThe trajectory: importances in percent after some of the epochs (counted from 0)")
@@ -122,7 +121,7 @@ def main() -> None:
     picture = out / "simulation.png"
     draw(watch, picture)
     print(f"\nPicture:     {picture}")
-    print(f"TensorBoard: .venv/bin/tensorboard --logdir {out}    then open the address that it prints")
+    print(f"TensorBoard: .venv/bin/tensorboard --logdir {out}    then open the address that it prints, and Sensitivity")
 
 
 if __name__ == "__main__":
