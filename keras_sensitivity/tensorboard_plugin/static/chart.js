@@ -31,9 +31,14 @@ export function title(words, x, y) {
   return text(words, x, y, { "font-size": 13, "font-weight": 500 });
 }
 
+/** How many boxes stand beside each other. */
+export function numColumns(count, width, narrowest = 620) {
+  return Math.max(1, Math.min(count, Math.floor(width / narrowest)));
+}
+
 /** Boxes of a height beside and below each other, as many as there are items. */
 export function boxes(items, width, height, narrowest = 620) {
-  const columns = Math.max(1, Math.min(items.length, Math.floor(width / narrowest)));
+  const columns = numColumns(items.length, width, narrowest);
   const each = Math.floor(width / columns);
   const placed = items.map((item, index) => ({
     item,

@@ -1,6 +1,6 @@
 /** Importances over epochs: a line a feature, the band of noise, and who died when. */
 
-import { apart, axes, boxes, title, Tooltip } from "./chart.js";
+import { apart, axes, boxes, numColumns, title, Tooltip } from "./chart.js";
 import { linear, logarithmic, number, percent, wholeTicks } from "./scale.js";
 import { drawing, svg, text } from "./svg.js";
 import { theme } from "./theme.js";
@@ -19,7 +19,8 @@ export const trajectories = {
 
   draw(app, width) {
     const tooltip = new Tooltip();
-    const height = app.chosen.length === 1 ? Math.max(380, Math.min(620, window.innerHeight - 190)) : 360;
+    const numRows = Math.ceil(app.chosen.length / numColumns(app.chosen.length, width));
+    const height = Math.max(360, Math.min(620, (window.innerHeight - 140) / numRows));
     const { placed, height: whole } = boxes(app.chosen, width, height);
     const y = { domain: shares(app), isLog: app.state.log };
     const panels = placed.map((box) => panel(app, box, y, tooltip));
