@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_sensitivity.moments import Means, Moments
+from keras_sensitivity.moments import Means, Moments, blocks
 from keras_sensitivity.networks.network import Entries
 
 __all__ = ["SLOTS", "Binned", "Bins"]
@@ -31,9 +31,8 @@ BIN_ROWS = 16
 # From this many bins on, those at the ends are halved so often: tails are long, and the network may be flat there.
 TAIL_BINS, HALVINGS = 32, 4
 
-# Values that are placed and summed up at a time, which fit into the cache of a processor, of so many rows at the least
-# that most of the time does not go to the bins.
-BLOCK, BLOCK_ROWS = 2**15, 4 * SLOTS
+# Rows that are summed up at a time at the least, so that most of the time does not go to the bins.
+BLOCK_ROWS = 4 * SLOTS
 
 # A value is looked up by its cell on an axis that is linear near the median and about logarithmic far away: what a
 # float32 from 1 to 2**16 has in its exponent and in the first bits of its mantissa.
@@ -91,7 +90,7 @@ class Bins:
         num_rows, num_lags, num_entries = entries.values.shape
         starts = np.arange(num_lags)[:, None] * SLOTS * num_entries + np.arange(num_entries)
         places = np.empty(entries.values.shape, np.intp)
-        for rows in _blocks(num_rows, starts.size):
+        for rows in blocks(num_rows, starts.size, BLOCK_ROWS):
             np.multiply(self.index(entries.values[rows]), num_entries, out=places[rows], dtype=np.intp)
             places[rows] += starts
         return Binned(entries, places, self.centre)
@@ -156,16 +155,10 @@ class Binned:
         num_rows, num_lags, num_entries = self.places.shape
         shape = (num_lags, SLOTS, num_entries)
         total = np.zeros(math.prod(shape))
-        for rows in _blocks(num_rows, num_lags * num_entries):
+        for rows in blocks(num_rows, num_lags * num_entries, BLOCK_ROWS):
             some = values(rows) if self._is_plain else values(rows) * self.entries.weights[rows]
             total += np.bincount(self.places[rows].ravel(), some.ravel(), minlength=len(total))
         return total.reshape(shape)
-
-
-def _blocks(num_rows: int, size: int) -> Iterator[slice]:
-    """Rows of ``size`` values, a block at a time."""
-    step = max(BLOCK_ROWS, BLOCK // size)
-    return (slice(start, start + step) for start in range(0, num_rows, step))
 
 
 def _edges(sample: Array) -> tuple[Array, Array]:

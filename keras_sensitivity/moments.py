@@ -9,17 +9,30 @@ with a variance of 1 keeps its digits where ``E[x**2] - E[x]**2`` would lose the
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["KINDS", "Count", "CrossMoments", "Means", "Mergeable", "Moments", "product"]
+__all__ = ["KINDS", "Count", "CrossMoments", "Means", "Mergeable", "Moments", "blocks", "product"]
 
 Array = np.ndarray[Any, Any]
 
 # Multiplications up to which OpenBLAS uses one thread.
 SMALL_PRODUCT = 2**18
+
+# Values that `blocks` takes at a time.
+BLOCK = 2**15
+
+
+def blocks(num_rows: int, size: int, fewest: int = 1) -> Iterator[slice]:
+    """Rows of ``size`` values each, so many at a time that with what is made of them they fit into a processor's cache.
+
+    >>> list(blocks(5, 2**14))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 6, None)]
+    """
+    step = max(fewest, BLOCK // size)
+    return (slice(start, start + step) for start in range(0, num_rows, step))
 
 
 class Mergeable(Protocol):

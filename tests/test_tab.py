@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -17,27 +18,29 @@ import urllib.request
 import keras
 import numpy as np
 import pytest
+import tensorboard_picture
 
 import keras_sensitivity as ks
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
 NAMES = ["income", "debt", "<img src=x onerror=alert(1)>", 'a "quoted"/name', "😀", "n" * 300, "noise 1", "noise 2"]
 PICTURES = pathlib.Path(__file__).parents[1] / "runs" / "tab"
 
 
 @pytest.fixture(scope="session")
 def browser():
-    if CHROMIUM is None and not os.environ.get("CI"):
-        pytest.skip("no browser: install chromium")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright") if not os.environ.get("CI") else None
-    if sync_api is None:
-        from playwright import sync_api
+    path = tensorboard_picture.browser()
+    needed = {"chromium": path, "playwright": importlib.util.find_spec("playwright")}
+    missing = [name for name, found in needed.items() if found is None]
+    if missing and not os.environ.get("CI"):
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    from playwright import sync_api
+
     PICTURES.mkdir(parents=True, exist_ok=True)
     with sync_api.sync_playwright() as playwright:
         # In a container, root has no sandbox.
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield opened
         opened.close()
 
@@ -90,9 +93,8 @@ class Board:
     """A TensorBoard process."""
 
     def __init__(self, folder, *options):
-        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", "0", "--bind_all=false"]
+        command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--port", "0", *options]
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-        command = [part for part in command if part != "--bind_all=false"] + list(options)
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         for line in self.process.stderr:
             if found := re.search(r"(http://\S+) ", line):
@@ -184,10 +186,6 @@ def tab(browser, board):
         assert each.errors == []
         assert all(url.startswith((board.address, "data:", "blob:")) for url in each.requests)
         each.close()
-
-
-def shares(rows):
-    return {row[0]: [float(value) for value in row[1:]] for row in rows}
 
 
 # --- the views --------------------------------------------------------------------------------------------------------

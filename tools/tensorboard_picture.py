@@ -12,29 +12,30 @@ import shutil
 import sys
 import urllib.parse
 
-from playwright import sync_api
 from tensorboard import program
 
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "chrome"]
 WIDTH = 1400
 
 
-def browser() -> str:
+def browser() -> str | None:
     """The path of the first browser that there is."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        sys.exit(f"No browser found: install one of {', '.join(BROWSERS)}.")
-    return found
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def take(log_dir: pathlib.Path, picture: pathlib.Path, state: str, height: int) -> None:
     """Start TensorBoard on the folder, open the tab, and save what it shows."""
+    from playwright import sync_api
+
+    path = browser()
+    if path is None:
+        sys.exit(f"No browser found: install one of {', '.join(BROWSERS)}.")
     tensorboard = program.TensorBoard()
     tensorboard.configure(logdir=str(log_dir), port=0, load_fast="false")
     address = f"{tensorboard.launch()}?darkMode=false#sensitivity&p.sensitivity.state={urllib.parse.quote(state)}"
     with sync_api.sync_playwright() as playwright:
         # In a container, root has no sandbox.
-        opened = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         page = opened.new_page(viewport={"width": WIDTH, "height": height})
         for _ in range(30):  # until TensorBoard has read the files
             page.goto("about:blank")

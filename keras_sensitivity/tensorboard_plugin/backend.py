@@ -16,7 +16,7 @@ from werkzeug import wrappers
 from keras_sensitivity.records import reading
 from keras_sensitivity.records.explanation_record import EXPLANATION, ExplanationRecord
 from keras_sensitivity.records.reading import Written
-from keras_sensitivity.records.record import HEADER, PLUGIN, Header
+from keras_sensitivity.records.record import HEADER, LOOK, PLUGIN, Header, look_tag
 from keras_sensitivity.tensorboard_plugin.bundle import bundle
 
 __all__ = ["Backend"]
@@ -67,7 +67,9 @@ class Backend:
     def _run(self, context: Any, experiment: str, arguments: Any) -> bytes:
         """All looks of a run: what is small enough to be drawn over time."""
         run = arguments.get("run", "")
-        looks = self._looks(context, experiment, run)
+        looks = reading.looks(self._written(context, experiment, run, reading.is_ours), run)
+        if not looks:
+            raise tensorboard_errors.NotFoundError(f"{run!r} has no look yet.")
         newest = looks[-1]
         same = [look for look in looks if look.header == newest.header]
         names = [name for name in SMALL if name in newest.record.arrays]
@@ -87,7 +89,8 @@ class Backend:
     def _look(self, context: Any, experiment: str, arguments: Any) -> bytes:
         """One look, with all that was kept of it."""
         run, epoch = arguments.get("run", ""), arguments.get("epoch", "")
-        for look in self._looks(context, experiment, run):
+        tags = {HEADER, LOOK, *([look_tag(int(epoch))] if epoch.isdecimal() else [])}  # no more is read for one look
+        for look in reading.looks(self._written(context, experiment, run, tags.__contains__), run):
             if str(look.epoch) == epoch:
                 return bundle({"run": run, "epoch": look.epoch}, look.record.arrays)
         raise tensorboard_errors.NotFoundError(f"{run!r} has no look at the epoch {epoch!r}.")
@@ -126,12 +129,6 @@ class Backend:
             run: [Written(datum.wall_time, datum.step, tag, datum.numpy) for tag in data for datum in data[tag]]
             for run, data in read.items()
         }
-
-    def _looks(self, context: Any, experiment: str, run: str) -> list[reading.Look]:
-        looks = reading.looks(self._written(context, experiment, run, reading.is_ours), run)
-        if not looks:
-            raise tensorboard_errors.NotFoundError(f"{run!r} has no look yet.")
-        return looks
 
 
 def _features(headers: dict[str, list[Written]], run: str) -> list[str]:

@@ -13,15 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_sensitivity.moments import product
+from keras_sensitivity.moments import blocks, product
 from keras_sensitivity.networks.keras_tf.sums import CROSS_ENTRIES
 
 __all__ = ["Rows", "Sums"]
 
 Array = np.ndarray[Any, Any]
-
-# Derivatives that are summed up at a time: with what is made of them they fit into the cache of a processor.
-BLOCK = 2**15
 
 
 class Rows(NamedTuple):
@@ -78,8 +75,7 @@ class Sums(NamedTuple):
         inputs = _PowerSums(rows.values, present)
         outputs = _PowerSums(rows.outputs[:, None], weights[:, None, None])
         num_flat: Any = 0
-        size = max(1, BLOCK // rows.values[0].size)
-        for part in (slice(start, start + size) for start in range(0, len(weights), size)):
+        for part in blocks(len(weights), rows.values[0].size):
             inputs.add(part)
             outputs.add(part)
             h = derivatives.add(part)[..., of_inputs]

@@ -15,6 +15,7 @@ const NO_LOOK =
   "There are explanations in this log directory, but no training: add SensitivityCallback(log_dir=...) to model.fit.";
 const NO_RUN = "No run is chosen: choose one on the left.";
 const NEWEST_RUNS = 3;
+const MOST_ANSWERS = 200;
 const NARROWEST = 560; // drawings are scrolled where there is less room
 
 export async function start(document) {
@@ -39,8 +40,7 @@ class App {
     this.state = stateOf(linkedState());
     this.known = []; // what there is: {run, newest, looks, explanation, features}
     this.runs = new Map();
-    this.looks = new Map();
-    this.explanations = new Map();
+    this.answers = new Map();
     this.failures = new Map();
     this.page = html("div", { class: "page", tabindex: 0, "aria-label": "Drawing; arrow keys move the epoch" });
     this.tabs = html("nav", { role: "tablist", "aria-label": "Views" });
@@ -84,8 +84,8 @@ class App {
     } catch (error) {
       this.failures.set("", error.message);
     }
-    this.names = [...new Set(this.known.flatMap((each) => each.features ?? []))];
-    this.indexes = new Map(this.names.map((name, index) => [name, index]));
+    const names = new Set(this.known.flatMap((each) => each.features));
+    this.indexes = new Map([...names].map((name, index) => [name, index]));
     await this.load();
     this.isLoaded = true;
     this.draw();
@@ -177,18 +177,19 @@ class App {
 
   /** All numbers of a look; null until they are there. */
   look(run, epoch) {
-    return this.cached(this.looks, `${run.run}\n${epoch}\n${run.newest}`, "./look", { run: run.run, epoch });
+    return this.cached("./look", { run: run.run, epoch }, run.newest);
   }
 
   /** What `explain` wrote to a run; null until it is there. */
   explanation(name) {
-    const { newest } = this.about(name);
-    return this.cached(this.explanations, `${name}\n${newest}`, "./explanation", { run: name });
+    return this.cached("./explanation", { run: name }, this.about(name).newest);
   }
 
-  cached(cache, key, path, parameters) {
+  /** An answer that holds as long as its run has nothing newer; null until it is there. */
+  cached(path, parameters, newest) {
+    const [cache, key] = [this.answers, JSON.stringify([path, parameters, newest])];
     if (!cache.has(key)) {
-      if (cache.size > 200) cache.clear();
+      if (cache.size > MOST_ANSWERS) cache.clear();
       cache.set(key, null);
       ask(path, parameters)
         .then(

@@ -1,11 +1,10 @@
 /** Runs beside each other: one feature in all of them, and the difference between two. */
 
-import { apart, axes, title } from "./chart.js";
-import { linear, logarithmic, number, percent, wholeTicks } from "./scale.js";
+import { apart, axes, curve, importanceAxes, importanceScale, inside, title } from "./chart.js";
+import { linear, number, percent } from "./scale.js";
 import { select } from "./sidebar.js";
 import { drawing, html, svg, text } from "./svg.js";
 import { theme } from "./theme.js";
-import { path } from "./trajectories.js";
 
 const ONE_RUN = "There is one run: a second fit with the same log_dir, or with one beside it, has a run of its own.";
 const MARGIN = { left: 64, top: 40, right: 200, bottom: 46 };
@@ -66,36 +65,27 @@ function controls(app, names, feature, pair) {
 
 function inRuns(app, feature, width) {
   const runs = app.chosen.filter((run) => run.columns.has(feature));
-  const area = {
-    left: MARGIN.left,
-    top: MARGIN.top,
-    width: width - MARGIN.left - MARGIN.right,
-    height: HEIGHT - MARGIN.top - MARGIN.bottom,
-  };
+  const area = inside({ width, height: HEIGHT }, MARGIN);
   const epochs = runs.flatMap((run) => run.epochs);
   const every = runs.flatMap((run) => run.trajectory(feature));
   const x = linear(
     [Math.min(...epochs), Math.max(...epochs, Math.min(...epochs) + 1)],
     [area.left, area.left + area.width],
   );
-  const places = [area.top + area.height, area.top];
   const most = Math.max(...every, 1e-6);
   const least = Math.max(Math.min(...every.filter((value) => value > 0), most), 1e-3);
-  const y = app.state.log ? logarithmic([least / 1.5, most * 1.1], places) : linear([0, most * 1.05], places);
+  const y = importanceScale([least, most], app.state.log, area);
   const ends = apart(
     runs.map((run) => y(run.at("importance", run.numLooks - 1, feature))),
     13,
-    places[0],
+    area.top + area.height,
   );
   const lines = runs.flatMap((run, index) => {
     const points = run.trajectory(feature).map((share, look) => [x(run.epochs[look]), y(share)]);
     const stroke = app.runColour(run.run);
     const newest = percent(run.at("importance", run.numLooks - 1, feature));
     const words = svg("title", {}, `${run.run}: ${newest}`);
-    const drawn =
-      points.length === 1
-        ? svg("circle", { cx: points[0][0], cy: points[0][1], r: 3, fill: stroke, "data-run": run.run }, words)
-        : svg("path", { d: path(points), fill: "none", stroke, "stroke-width": 1.8, "data-run": run.run }, words);
+    const drawn = curve(points, stroke, { "data-run": run.run }, words);
     return [drawn, text(`${run.run} ${newest}`, area.left + area.width + 8, ends[index] + 4, { fill: stroke }, 30)];
   });
   return drawing(
@@ -103,16 +93,7 @@ function inRuns(app, feature, width) {
     HEIGHT,
     `Importance of ${feature} in the runs`,
     title(`${feature} in ${runs.length} runs`, 8, 14),
-    axes(area, {
-      x,
-      y,
-      xTicks: wholeTicks(x),
-      yTicks: y.ticks,
-      xWords: String,
-      yWords: (tick) => number(tick),
-      xLabel: "epoch",
-      yLabel: "importance, %",
-    }),
+    importanceAxes(area, x, y),
     ...lines,
   );
 }
@@ -156,7 +137,7 @@ function difference(app, pair, differences, width) {
     area.top + area.height + 46,
     `Importance in ${one} less that in ${other}`,
     title(`${one} less ${other}`, 8, 14),
-    axes(area, { x, xTicks: x.ticks, xWords: (tick) => number(tick), xLabel: "difference, percentage points" }),
+    axes(area, { x, xTicks: x.ticks, xLabel: "difference, percentage points" }),
     svg("line", { x1: x(0), x2: x(0), y1: area.top, y2: area.top + area.height, stroke: theme.faint }),
     ...bars,
   );

@@ -28,6 +28,14 @@ function unpacked(buffer) {
   return found;
 }
 
+/** A table of the importances of some features in some runs, with its head. */
+export function importances(runs, names) {
+  const lines = runs.flatMap((run) =>
+    run.epochs.map((epoch, look) => [run.run, epoch, ...names.map((name) => run.at("importance", look, name))]),
+  );
+  return [["run", "epoch", ...names], ...lines];
+}
+
 /** All looks of a run. */
 export class Run {
   constructor(found) {
@@ -56,6 +64,12 @@ export class Run {
 
   scalar(key, look) {
     return this.scalars[key]?.[look] ?? null;
+  }
+
+  /** The look nearest to a place between epochs. */
+  nearestLook(epoch) {
+    const distance = (look) => Math.abs(this.epochs[look] - epoch);
+    return this.epochs.reduce((best, _, look) => (distance(look) < distance(best) ? look : best), 0);
   }
 
   /** The last look at an epoch or before; the newest for null, the first where there is none before. */

@@ -25,7 +25,7 @@ export function buttons(app) {
 }
 
 /** Lines of values, quoted where they must be. */
-export function csv(rows) {
+function csv(rows) {
   const cell = (value) => {
     if (value === null || value === undefined || Number.isNaN(value)) return "";
     const words = String(value);
@@ -49,7 +49,7 @@ function savePictures(app, kind) {
   const pictures = [...app.page.querySelectorAll("svg")];
   for (const [index, picture] of pictures.entries()) {
     const name = pictures.length > 1 ? `-${index + 1}` : "";
-    if (kind === "svg") save(app, `svg`, "image/svg+xml", serialised(picture), name);
+    if (kind === "svg") save(app, "svg", "image/svg+xml", serialised(picture), name);
     else savePixels(app, picture, name);
   }
 }

@@ -1,7 +1,7 @@
 /** Who died or revived, when, and why. */
 
 import { percent } from "./scale.js";
-import { html } from "./svg.js";
+import { html, swatch } from "./svg.js";
 
 const NO_EVENTS = "No feature has died in the chosen runs.";
 const COLUMNS = ["run", "epoch", "feature", "event", "importance", "threshold", "reason"];
@@ -25,14 +25,12 @@ export const events = {
 function table(app, shown) {
   const head = html("tr", {}, ...COLUMNS.map((column) => html("th", { scope: "col" }, column)));
   const body = shown.map((event) => {
-    const swatch = html("span", { class: "swatch" });
-    swatch.style.background = app.colour(event.feature);
     return html(
       "tr",
       { class: event.event },
       html("td", { title: event.run }, event.run),
       html("td", { class: "number" }, event.epoch),
-      html("td", { title: event.feature }, swatch, event.feature),
+      html("td", { title: event.feature }, swatch(app.colour(event.feature)), event.feature),
       html("td", { class: "event" }, event.event),
       html("td", { class: "number" }, percent(event.importance)),
       html("td", { class: "number" }, percent(event.threshold)),

@@ -98,7 +98,6 @@ function bars(app, found, sample, width) {
     axes(area, {
       x,
       xTicks: x.ticks,
-      xWords: (tick) => number(tick),
       xLabel: "share, %; orange ↑: a higher value raises the output, blue ↓: lowers it",
     }),
     ...drawn,

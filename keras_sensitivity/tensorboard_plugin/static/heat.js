@@ -1,5 +1,6 @@
 /** Heat maps: cells of numbers on a scale of colours. */
 
+import { number } from "./scale.js";
 import { html, svg, text } from "./svg.js";
 import { heat, theme } from "./theme.js";
 
@@ -15,7 +16,7 @@ export function colours(most, isLog, decades = 3) {
 }
 
 /** Cells as a picture in a drawing: rows of numbers, NaN transparent. */
-export function cells(values, { x, y, width, height }, { part }) {
+export function cells(values, { left, top, width, height }, { part }) {
   const [numRows, numColumns] = [values.length, values[0]?.length ?? 0];
   if (!numRows || !numColumns) return svg("g", {});
   const canvas = html("canvas", { width: numColumns, height: numRows });
@@ -29,11 +30,11 @@ export function cells(values, { x, y, width, height }, { part }) {
   );
   context.putImageData(image, 0, 0);
   const style = "image-rendering: pixelated";
-  return svg("image", { href: canvas.toDataURL(), x, y, width, height, preserveAspectRatio: "none", style });
+  return svg("image", { href: canvas.toDataURL(), x: left, y: top, width, height, preserveAspectRatio: "none", style });
 }
 
 /** What the colours mean. */
-export function legend({ part, ticks }, x, y, words, title) {
+export function legend({ part, ticks }, x, y, title) {
   const group = svg("g", {}, text(title, x, y + 11, { fill: theme.faint }));
   const start = x + 8 + 6.2 * title.length;
   const width = 160;
@@ -48,6 +49,8 @@ export function legend({ part, ticks }, x, y, words, title) {
       }),
     );
   for (const tick of ticks)
-    group.append(text(words(tick), start + part(tick) * width, y + 26, { "text-anchor": "middle", fill: theme.faint }));
+    group.append(
+      text(number(tick, 2), start + part(tick) * width, y + 26, { "text-anchor": "middle", fill: theme.faint }),
+    );
   return group;
 }

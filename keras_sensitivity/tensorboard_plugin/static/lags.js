@@ -1,8 +1,8 @@
 /** Time lags: their profile over epochs and at one, and lags by features. */
 
-import { axes, boxes, title, Tooltip } from "./chart.js";
+import { axes, boxes, cellAt, epochCells, inside, target, title, Tooltip } from "./chart.js";
 import { cells, colours, legend } from "./heat.js";
-import { largest, linear, number, percent, wholeTicks } from "./scale.js";
+import { largest, linear, percent, wholeTicks } from "./scale.js";
 import { drawing, html, svg, text } from "./svg.js";
 import { colourOf } from "./theme.js";
 
@@ -41,57 +41,34 @@ const numLags = (run) => run.arrays.lags.shape[1];
 const share = (run, look, lag) => run.arrays.lags.values[look * numLags(run) + lag];
 const everyLag = (run) => Array.from({ length: numLags(run) }, (_, lag) => lag);
 
-function areaOf({ width, height }) {
-  return {
-    left: MARGIN.left,
-    top: MARGIN.top,
-    width: width - MARGIN.left - MARGIN.right,
-    height: height - MARGIN.top - MARGIN.bottom,
-  };
-}
-
 function overEpochs(app, run, box, tooltip) {
-  const area = areaOf(box);
+  const area = inside(box, MARGIN);
   const values = everyLag(run).map((lag) => run.epochs.map((_, look) => share(run, look, lag)));
   const scale = colours(largest(run.arrays.lags.values) || 1, app.state.log);
-  const half = run.numLooks > 1 ? (run.epochs.at(-1) - run.epochs[0]) / (run.numLooks - 1) / 2 : 0.5;
-  const x = linear([run.epochs[0] - half, run.epochs.at(-1) + half], [area.left, area.left + area.width]);
+  const x = epochCells(run, area);
   const y = linear([-0.5, numLags(run) - 0.5], [area.top, area.top + area.height]);
-  const place = { x: area.left, y: area.top, width: area.width, height: area.height };
   const group = svg("g", { transform: `translate(${box.x}, ${box.y})`, "data-run": run.run });
   group.append(
     title(`${run.run}: lags over epochs`, 8, 14),
-    legend(scale, 8, 22, (tick) => number(tick, 2), "importance, %"),
-    cells(values, place, scale),
+    legend(scale, 8, 22, "importance, %"),
+    cells(values, area, scale),
     axes(area, { x, y, xTicks: wholeTicks(x), xWords: String, yTicks: [], xLabel: "epoch" }),
   );
   const step = Math.ceil(numLags(run) / 20);
   for (const lag of everyLag(run))
     if (lag % step === 0)
       group.append(text(`lag ${lag}`, area.left - 8, y(lag) + 4, { "text-anchor": "end", "font-size": 11 }));
-  const show = (event) => {
-    const { left, top } = target.getBoundingClientRect();
-    const lag = Math.min(numLags(run) - 1, Math.max(0, Math.round(y.invert(event.clientY - top + area.top))));
-    const epoch = x.invert(event.clientX - left + area.left);
-    const look = run.epochs.reduce(
-      (best, each, at) => (Math.abs(each - epoch) < Math.abs(run.epochs[best] - epoch) ? at : best),
-      0,
-    );
+  const onmove = (event, left, top) => {
+    const lag = cellAt(top, area.top, area.height / numLags(run), numLags(run));
+    const look = run.nearestLook(x.invert(left));
     tooltip.show(event, `epoch ${run.epochs[look]}`, [[null, `lag ${lag}`, percent(share(run, look, lag))]]);
   };
-  const target = svg("rect", {
-    ...place,
-    fill: "transparent",
-    "data-transient": true,
-    onpointermove: show,
-    onpointerleave: () => tooltip.hide(),
-  });
-  group.append(target);
+  group.append(target(area, { onmove, onleave: () => tooltip.hide() }));
   return group;
 }
 
 function profile(app, run, box) {
-  const area = areaOf(box);
+  const area = inside(box, MARGIN);
   const look = run.lookAt(app.state.epoch);
   const most = largest(run.arrays.lags.values) || 1;
   const y = linear([0, most * 1.05], [area.top + area.height, area.top]);
@@ -115,7 +92,6 @@ function profile(app, run, box) {
       xTicks: ticks,
       yTicks: y.ticks,
       xWords: String,
-      yWords: (tick) => number(tick),
       xLabel: "lag, steps",
       yLabel: "importance, %",
     }),
@@ -144,29 +120,20 @@ function byFeature(app, run, width, tooltip) {
   const scale = colours(largest(rowsOfCells.flat()) || 1, app.state.log);
   const x = linear([-0.5, numLags(run) - 0.5], [area.left, area.left + area.width]);
   const step = Math.ceil(numLags(run) / 40);
-  const place = { x: area.left, y: area.top, width: area.width, height: area.height };
   group.append(
-    legend(scale, 8, 24, (tick) => number(tick, 2), "part of all sensitivity, %"),
-    cells(rowsOfCells, place, scale),
+    legend(scale, 8, 24, "part of all sensitivity, %"),
+    cells(rowsOfCells, area, scale),
     axes(area, { x, xTicks: everyLag(run).filter((lag) => lag % step === 0), xWords: String, xLabel: "lag, steps" }),
     ...names.map((name, index) =>
       text(name, area.left - 8, area.top + ROW * (index + 0.5) + 4, { "text-anchor": "end" }, 24),
     ),
   );
-  const show = (event) => {
-    const { left, top } = target.getBoundingClientRect();
-    const index = Math.min(names.length - 1, Math.max(0, Math.floor((event.clientY - top) / ROW)));
-    const lag = Math.min(numLags(run) - 1, Math.max(0, Math.round(x.invert(event.clientX - left + area.left))));
-    tooltip.show(event, `lag ${lag}`, [[app.colour(names[index]), names[index], percent(at(names[index], lag))]]);
+  const onmove = (event, left, top) => {
+    const name = names[cellAt(top, area.top, ROW, names.length)];
+    const lag = cellAt(left, area.left, area.width / numLags(run), numLags(run));
+    tooltip.show(event, `lag ${lag}`, [[app.colour(name), name, percent(at(name, lag))]]);
   };
-  const target = svg("rect", {
-    ...place,
-    fill: "transparent",
-    "data-transient": true,
-    onpointermove: show,
-    onpointerleave: () => tooltip.hide(),
-  });
-  group.append(target);
+  group.append(target(area, { onmove, onleave: () => tooltip.hide() }));
   return { group, height };
 }
 

@@ -1,6 +1,6 @@
 /** Who matters most at an epoch: bars with standard errors. */
 
-import { axes, boxes, title } from "./chart.js";
+import { axes, boxes, inside, title } from "./chart.js";
 import { largest, linear, number, percent } from "./scale.js";
 import { drawing, svg, text } from "./svg.js";
 import { theme } from "./theme.js";
@@ -36,18 +36,13 @@ function rankedAt(app, run) {
   return sorted.slice(0, app.state.features ? MOST_BARS : app.state.top || MOST_BARS);
 }
 
-function panel(app, { item: { run, look, names }, x: offset, y: down, width, height }, most) {
-  const area = {
-    left: MARGIN.left,
-    top: MARGIN.top,
-    width: width - MARGIN.left - MARGIN.right,
-    height: height - MARGIN.top - MARGIN.bottom,
-  };
+function panel(app, { item: { run, look, names }, x: offset, y: down, ...box }, most) {
+  const area = inside(box, MARGIN);
   const x = linear([0, most * 1.02], [area.left, area.left + area.width]);
   const group = svg("g", { transform: `translate(${offset}, ${down})`, "data-run": run.run });
   group.append(
     title(`${run.run}, epoch ${run.epochs[look]}`, 8, 14),
-    axes(area, { x, xTicks: x.ticks, xWords: (tick) => number(tick), xLabel: "importance, %" }),
+    axes(area, { x, xTicks: x.ticks, xLabel: "importance, %" }),
   );
   const threshold = run.scalar("threshold", look);
   if (threshold !== null) {

@@ -4,7 +4,7 @@ import { number } from "./scale.js";
 import { html } from "./svg.js";
 
 const TOPS = [5, 10, 20, 50, 0];
-const SORTS = { importance: "importance", change: "change", name: "name" };
+const SORTS = ["importance", "change", "name"];
 const MOST_ROWS = 1000;
 
 export class Sidebar {
@@ -24,7 +24,7 @@ export class Sidebar {
     );
     this.sort = select(
       "Sort by",
-      Object.entries(SORTS).map(([key, word]) => [key, `by ${word}`]),
+      SORTS.map((sort) => [sort, `by ${sort}`]),
       (sort) => app.set({ sort }),
     );
     this.log = html("input", { type: "checkbox", id: "log", onchange: () => app.set({ log: this.log.checked }) });

@@ -32,9 +32,21 @@ export function drawing(width, height, label, ...children) {
   return svg("svg", { ...size, ...font, role: "img", "aria-label": label }, background, ...children);
 }
 
+/** Words cut to a number of letters. */
+export function cut(words, most) {
+  return words.length > most ? `${words.slice(0, most - 1)}…` : words;
+}
+
+/** A spot of a colour. */
+export function swatch(colour) {
+  const found = html("span", { class: "swatch" });
+  found.style.background = colour;
+  return found;
+}
+
 /** Words in a drawing; those that are too long are cut, and whole in a tooltip. */
 export function text(words, x, y, attributes = {}, most = Infinity) {
-  const shown = words.length > most ? `${words.slice(0, most - 1)}…` : words;
+  const shown = cut(words, most);
   const title = shown === words ? null : svg("title", {}, words);
   return svg("text", { x, y, fill: theme.text, ...attributes }, shown, title);
 }

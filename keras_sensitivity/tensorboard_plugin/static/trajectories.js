@@ -1,14 +1,27 @@
 /** Importances over epochs: a line a feature, the band of noise, and who died when. */
 
-import { apart, axes, boxes, numColumns, title, Tooltip } from "./chart.js";
-import { linear, logarithmic, number, percent, wholeTicks } from "./scale.js";
-import { drawing, svg, text } from "./svg.js";
+import {
+  apart,
+  boxes,
+  curve,
+  importanceAxes,
+  importanceScale,
+  numColumns,
+  path,
+  target,
+  title,
+  Tooltip,
+} from "./chart.js";
+import { importances } from "./data.js";
+import { linear, number, percent } from "./scale.js";
+import { cut, drawing, svg, text } from "./svg.js";
 import { theme } from "./theme.js";
 
 const MARGIN = { left: 64, top: 40, right: 168, bottom: 46 };
 const LEGEND = "grey: noise   ┄ dead below   ✕ died   ○ revived";
 const MOST_LABELS = 40;
 const MOST_NAMES = 3; // of an epoch's deaths
+const MOST_LETTERS = 16;
 const [MOST_LANES, LANE] = [6, 15];
 const MOST_LINES_OF_TOOLTIP = 16;
 const LOWEST = 1e-3;
@@ -22,15 +35,16 @@ export const trajectories = {
     const numRows = Math.ceil(app.chosen.length / numColumns(app.chosen.length, width));
     const height = Math.max(360, Math.min(620, (window.innerHeight - 140) / numRows));
     const { placed, height: whole } = boxes(app.chosen, width, height);
-    const y = { domain: shares(app), isLog: app.state.log };
-    const panels = placed.map((box) => panel(app, box, y, tooltip));
+    const names = app.features;
+    const domain = shares(app, names);
+    const panels = placed.map((box) => panel(app, box, names, domain, tooltip));
     const picture = drawing(width, whole, "Importance of the features over epochs", ...panels);
-    return { elements: [picture, tooltip.element], rows: () => rows(app) };
+    return { elements: [picture, tooltip.element], rows: () => importances(app.chosen, names) };
   },
 };
 
 /** From the smallest to the largest number that is drawn. */
-function shares(app) {
+function shares(app, names) {
   let [low, high] = [Infinity, 0];
   const take = (value) => {
     if (value === null || value === undefined) return;
@@ -38,36 +52,26 @@ function shares(app) {
     if (value > 0) low = Math.min(low, value);
   };
   for (const run of app.chosen) {
-    for (const name of app.features) run.trajectory(name).forEach(take);
+    for (const name of names) run.trajectory(name).forEach(take);
     run.epochs.forEach((_, look) => take(run.scalar("noise/upper", look)));
   }
   return [Math.max(Math.min(low, high || 1), LOWEST), high || 100];
 }
 
-function panel(app, box, { domain: [low, high], isLog }, tooltip) {
+function panel(app, box, names, domain, tooltip) {
   const run = box.item;
   const [left, right] = [MARGIN.left, box.width - MARGIN.right];
   const x = linear([run.epochs[0], Math.max(run.epochs.at(-1), run.epochs[0] + 1)], [left, right]);
-  const shown = app.features.filter((name) => run.columns.has(name));
+  const shown = names.filter((name) => run.columns.has(name));
   const { lanes, numLanes } = packed(eventsOf(app, run, shown), x, right + MARGIN.right);
   const bottom = box.height - MARGIN.bottom - numLanes * LANE;
   const area = { left, top: MARGIN.top, width: right - left, height: bottom - MARGIN.top };
-  const places = [bottom, area.top];
-  const y = isLog ? logarithmic([low / 1.5, high * 1.1], places) : linear([0, high * 1.05], places);
+  const y = importanceScale(domain, app.state.log, area);
   const group = svg("g", { transform: `translate(${box.x}, ${box.y})`, "data-run": run.run });
   group.append(
     title(run.run, 8, 14),
     text(LEGEND, right, 14, { "text-anchor": "end", fill: theme.faint, "font-size": 11 }),
-    axes(area, {
-      x,
-      y,
-      xTicks: wholeTicks(x),
-      yTicks: y.ticks,
-      xWords: String,
-      yWords: (tick) => number(tick),
-      xLabel: "epoch",
-      yLabel: "importance, %",
-    }),
+    importanceAxes(area, x, y),
     noise(run, x, y),
   );
   for (const name of shown) group.append(line(run, name, x, y, app.colour(name)));
@@ -79,20 +83,7 @@ function panel(app, box, { domain: [low, high], isLog }, tooltip) {
 
 function line(run, name, x, y, stroke) {
   const points = run.trajectory(name).map((share, look) => [x(run.epochs[look]), y(share)]);
-  if (points.length === 1)
-    return svg("circle", { cx: points[0][0], cy: points[0][1], r: 3, fill: stroke, "data-feature": name });
-  return svg("path", {
-    d: path(points),
-    fill: "none",
-    stroke,
-    "stroke-width": 1.8,
-    "stroke-linejoin": "round",
-    "data-feature": name,
-  });
-}
-
-export function path(points) {
-  return `M${points.map(([left, top]) => `${left.toFixed(1)},${top.toFixed(1)}`).join("L")}`;
+  return curve(points, stroke, { "data-feature": name });
 }
 
 /** The band in which a feature lies that means nothing, and the threshold of death. */
@@ -168,9 +159,7 @@ function eventMarks({ found, words, left, lane }, x, y, bottom) {
 
 /** Who died or revived at an epoch, in few words. */
 function named(events) {
-  const names = events
-    .slice(0, MOST_NAMES)
-    .map(({ feature }) => (feature.length > 16 ? `${feature.slice(0, 15)}…` : feature));
+  const names = events.slice(0, MOST_NAMES).map(({ feature }) => cut(feature, MOST_LETTERS));
   return events.length > MOST_NAMES ? `${names.join(", ")} and ${events.length - MOST_NAMES} more` : names.join(", ");
 }
 
@@ -182,7 +171,7 @@ function mark(event, left, top) {
   return svg("circle", { cx: left, cy: top, r: 4.5, ...attributes });
 }
 
-export function told(event) {
+function told(event) {
   const bound = event.threshold === null ? "" : ` (threshold ${percent(event.threshold)})`;
   return `${event.feature} ${event.event} at epoch ${event.epoch}: ${percent(event.importance)}${bound}, ${event.reason}`;
 }
@@ -197,7 +186,7 @@ function labels(app, run, shown, y, { left, top, width, height }) {
     shown.forEach((name, index) => {
       const share = number(run.at("importance", run.numLooks - 1, name), 3);
       group.append(
-        text(`${name.length > 16 ? `${name.slice(0, 15)}…` : name} ${share}`, left + width + 8, places[index] + 4, {
+        text(`${cut(name, MOST_LETTERS)} ${share}`, left + width + 8, places[index] + 4, {
           fill: app.colour(name),
         }),
       );
@@ -206,48 +195,26 @@ function labels(app, run, shown, y, { left, top, width, height }) {
 }
 
 /** What the pointer asks for, and where it clicks. */
-function pointer(app, run, shown, x, { left, top, width, height }, tooltip) {
-  const cross = svg("line", {
-    y1: top,
-    y2: top + height,
-    stroke: theme.faint,
-    visibility: "hidden",
-    "data-transient": true,
-  });
-  const nearest = (event) => {
-    const { left: start } = target.getBoundingClientRect();
-    const epoch = x.invert(event.clientX - start + left);
-    return run.epochs.reduce(
-      (best, each, look) => (Math.abs(each - epoch) < Math.abs(run.epochs[best] - epoch) ? look : best),
-      0,
-    );
-  };
-  const show = (event) => {
-    const look = nearest(event);
+function pointer(app, run, shown, x, area, tooltip) {
+  const [y1, y2] = [area.top, area.top + area.height];
+  const cross = svg("line", { y1, y2, stroke: theme.faint, visibility: "hidden", "data-transient": true });
+  const onmove = (event, left) => {
+    const look = run.nearestLook(x.invert(left));
     const place = x(run.epochs[look]);
     cross.setAttribute("x1", place);
     cross.setAttribute("x2", place);
     cross.setAttribute("visibility", "visible");
     tooltip.show(event, `${run.run}, epoch ${run.epochs[look]}`, lines(app, run, shown, look));
   };
-  const hide = () => {
+  const onleave = () => {
     cross.setAttribute("visibility", "hidden");
     tooltip.hide();
   };
-  const choose = (event) => app.set({ epoch: nearest(event) === run.numLooks - 1 ? null : run.epochs[nearest(event)] });
-  const target = svg("rect", {
-    x: left,
-    y: top,
-    width,
-    height,
-    fill: "transparent",
-    "data-transient": true,
-    "data-pointer": run.run,
-    onpointermove: show,
-    onpointerleave: hide,
-    onclick: choose,
-  });
-  return svg("g", {}, cross, target);
+  const onclick = (_, left) => {
+    const look = run.nearestLook(x.invert(left));
+    app.set({ epoch: look === run.numLooks - 1 ? null : run.epochs[look] });
+  };
+  return svg("g", {}, cross, target(area, { onmove, onleave, onclick, "data-pointer": run.run }));
 }
 
 function lines(app, run, shown, look) {
@@ -260,14 +227,5 @@ function lines(app, run, shown, look) {
   const upper = run.scalar("noise/upper", look);
   if (upper !== null)
     found.push([theme.band, "noise", `${number(run.scalar("noise/lower", look))} to ${percent(upper)}`]);
-  return found;
-}
-
-function rows(app) {
-  const found = [["run", "epoch", ...app.features]];
-  for (const run of app.chosen)
-    run.epochs.forEach((epoch, look) =>
-      found.push([run.run, epoch, ...app.features.map((name) => run.at("importance", look, name))]),
-    );
   return found;
 }
