@@ -112,6 +112,10 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     Args:
         x: The rows to measure, as they go into ``model.fit``: see `measure`.
+        y: The labels of the rows of x, as in ``model.fit``, where x is made of arrays; None: none. With labels, each
+            look also finds by how much the loss rises when a feature has the values of other rows
+            (`Importance.loss_changes`), a forward pass of up to 1,024 rows for each feature and each probe, and
+            `DeadFeatureMonitor` takes that into account: deaths are surer, the page on dead features says by how much.
         sample_weight, feature_names, output_names, groups, exclude, definition, batch_size, jit_compile: As in
             `measure`.
         num_samples: Rows to measure, a fixed random subset; of a stream as in `measure`, read once before training and
@@ -155,6 +159,7 @@ class SensitivityCallback(keras.callbacks.Callback):
     def __init__(
         self,
         x: Any,
+        y: Any = None,
         *,
         sample_weight: Any = None,
         feature_names: Sequence[str] | None = None,
@@ -174,6 +179,7 @@ class SensitivityCallback(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         self.x = x
+        self.y = y
         self.sample_weight = sample_weight
         self.feature_names = feature_names
         self.output_names = output_names
@@ -251,8 +257,20 @@ class SensitivityCallback(keras.callbacks.Callback):
         return list(self._trajectory.record.dead)
 
     @property
+    def not_above_noise_yet(self) -> list[str]:
+        """Names of the features that were never above the noise so far, and are not dead; [] without `NoiseProbes`.
+
+        The network may not have learnt enough for them to show, see `DeadFeatureMonitor`.
+        """
+        return list(self._trajectory.pending)
+
+    @property
     def events(self) -> pd.DataFrame:
-        """Deaths and revivals, one a row: epoch, feature, event, importance, threshold (percent), reason."""
+        """Deaths and revivals, one a row: epoch, feature, event, importance, threshold (percent), reason.
+
+        The reason of a death is "noise", "redundant with a, b", "constant" or, without `NoiseProbes`, "below
+        threshold"; that of a revival "above noise" or "above threshold".
+        """
         return self._trajectory.events
 
     @property
@@ -351,7 +369,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         with untouched_randomness():
             network = network_of(self.model)
             rows = self._rows(network)
-            measurement = Measurement(network, rows, definition=self.definition, options=self._options)
+            measurement = Measurement(network, rows, definition=self.definition, options=self._options, y=self.y)
             errors.check_logged(self.log_importances, measurement.feature_names)
             measurement.rehearse()
         self._live = _Live(
@@ -485,10 +503,11 @@ class SensitivityCallback(keras.callbacks.Callback):
                 )
             self._trajectory = trajectory
             events = trajectory.events_at(epoch)
-            if events:
-                self._say(1, f"{self._title}, epoch {epoch}: {summary(events)}")
+            told = [summary(events, trajectory.pending)] if events or self.verbose >= 2 else []
             if self.verbose >= 2:
-                self._say(2, f"{self._title}, epoch {epoch}: most important: {in_words(look.features, most=5)}")
+                told.append(f"most important: {in_words(look.features, most=5)}")
+            if any(told):
+                self._say(1, f"{self._title}, epoch {epoch}: {'; '.join(filter(None, told))}")
 
     @contextlib.contextmanager
     def _harmless(self, epoch: int) -> Iterator[None]:
@@ -556,10 +575,11 @@ class SensitivityCallback(keras.callbacks.Callback):
         return duplicate
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SensitivityCallback:
-        """A copy that shares x, which is only read: tuners copy their callbacks for every trial."""
+        """A copy that shares x and y, which are only read: tuners copy their callbacks for every trial."""
         duplicate = type(self).__new__(type(self))
         memo[id(self)] = duplicate
         memo[id(self.x)] = self.x
+        memo[id(self.y)] = self.y
         memo[id(self._kept_rows)] = self._kept_rows
         duplicate.__dict__.update(copy.deepcopy(self._state(), memo))
         return duplicate

@@ -20,6 +20,7 @@ from keras_sensitivity.features import Features
 from keras_sensitivity.labels import in_words, unit_labels
 from keras_sensitivity.look import FORMAT, Look
 from keras_sensitivity.moments import Means
+from keras_sensitivity.redundancy import Redundancy
 from keras_sensitivity.sizes import NUMBERS, Sizes
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ Array = np.ndarray[Any, Any]
 
 # When a number is to be taken with care: see `Importance.table` and `Importance.agreement`.
 HEAVY, RARE, DIFFERENCE, FACTOR = 0.5, 0.95, 2.0, 1.5
+
+# Below it, logarithms would be infinite.
+TINY = np.finfo(float).tiny
 
 # What the numbers of a condensed importance are called in its file.
 KEPT = "numbers/"
@@ -219,6 +223,11 @@ class Importance:
         without end. None without `NoiseProbes` in the model.
         """
         return None if self._probes is None else shares.noise_band(self._probes)
+
+    @property
+    def noise_average(self) -> float | None:
+        """The middle of the noise band: the geometric mean of `probes`, percent."""
+        return None if self._probes is None else float(np.exp(np.log(np.maximum(self._probes, TINY)).mean()))
 
     @property
     def num_noise_values(self) -> float:
@@ -706,6 +715,31 @@ class Importance:
     def is_constant(self) -> Array:
         """Whether each feature has the same value in every row and step, shape (num_features,)."""
         return self._sizes.is_constant
+
+    @property
+    def redundancy(self) -> Redundancy | None:
+        """What of each feature others can stand in for, which the monitor asks for; None where it was not seen."""
+        return self._sizes.redundancy if self._look else None
+
+    @property
+    def loss_changes(self) -> pd.DataFrame | None:
+        """By how much the loss rises when a feature has the values of other rows; None where no labels were given.
+
+        The mean over up to 1,024 measured rows of the loss that the model was compiled with, less that without the
+        swap: the permutation importance of Breiman (2001) and of Fisher, Rudin, Dominici (2019), on the measured rows.
+        What a network has memorised of a feature counts, as it does for the probes.
+
+        One row a feature, and after them one a probe ("probe 0", ...); its columns:
+
+        - ``loss_change``: in units of the loss; NaN of features that several inputs make together.
+        - ``is_probe``: whether it is noise of `NoiseProbes`.
+        """
+        changes = self._sizes.loss_changes
+        if changes is None:
+            return None
+        names = [*self._names, *(f"probe {index}" for index in range(len(changes) - len(self._names)))]
+        is_probe = np.arange(len(changes)) >= len(self._names)
+        return pd.DataFrame({"loss_change": changes, "is_probe": is_probe}, index=names)
 
     @property
     def unseen(self) -> pd.Series[float]:

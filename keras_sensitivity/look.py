@@ -65,6 +65,12 @@ class Look(Mapping[str, Any]):
                    outputs, (num_units,), and, where they are few, of what "squares" is of, (num_lags * num_entries,)
     check          the same as "swaps" of all features, on some rows, shape (num_units, num_features); NaN of those that
                    were not swapped for it; where it was asked whether derivatives and real changes agree
+    columns        of the entries over rows and steps, with their covariances, shape (num_entries,); of networks with
+                   probes and at most 256 entries, as the next
+    joint          means of the products of the derivatives with respect to two entries, summed over the units, shape
+                   (num_entries, num_entries)
+    loss_changes   means over rows of how the loss changes when a feature is swapped, and then each probe, shape
+                   (num_features + num_probes,); NaN of features that cannot be; where labels are known
     ============== =====================================================================================================
 
     Where the sum over many units is estimated by random signs, it is the only unit of "derivatives", "same_step",

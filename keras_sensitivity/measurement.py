@@ -17,9 +17,11 @@ from keras_sensitivity.features import image_shape
 from keras_sensitivity.flatness import FlatHeads
 from keras_sensitivity.importance import Importance
 from keras_sensitivity.look import Look
+from keras_sensitivity.losses import LossChanges
 from keras_sensitivity.moments import Means, Mergeable, Moments
 from keras_sensitivity.networks.network import MOST_DERIVATIVES, Batch, Entries, Network, Part, Seen, SeenRows
 from keras_sensitivity.plan import Options, Plan
+from keras_sensitivity.redundancy import column_moments
 from keras_sensitivity.rows.chunks import Chunk
 from keras_sensitivity.rows.rows import Rows
 from keras_sensitivity.swapping import Swapping
@@ -63,6 +65,7 @@ class Measurement:
         definition: What is differentiated, and how it is scaled.
         options: As in `measure`.
         background: Rows that give the scale, the bins and the partners of swaps; None: the rows themselves.
+        y: The labels of all rows of x; None: how the loss changes is not looked at.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Measurement:
         definition: Definition,
         options: Options,
         background: Rows | None = None,
+        y: Any = None,
     ) -> None:
         self._plan = plan = Plan(network.look_pass, network, rows, definition=definition, options=options)
         self._network = network
@@ -89,6 +93,7 @@ class Measurement:
             self._values = Plan(network.input_pass, network, background, definition=definition, options=options)
         check_swaps(definition, plan.blocks, plan.features)
         self._pool = rows if background is None else background
+        self._losses = None if y is None else LossChanges(network, plan, rows, y)
         self._is_ready = False
         if self._pool.num_rows is not None:
             self._make_ready()  # of a stream rows are read, which is for the first look to do
@@ -175,6 +180,8 @@ class Measurement:
                 self._warn_if_slow(time.perf_counter() - start)
         assert look is not None
         moments = {**look, **self._of_background(), **(tally.moments() if tally else {})}
+        if self._losses is not None:
+            moments["loss_changes"] = self._losses.means()
         importance = Importance(
             Look(moments),
             features=plan.features,
@@ -234,8 +241,14 @@ class Measurement:
         return outputs.reshape(len(batches), -1, outputs.shape[1])
 
     def _look(self, seen: Seen, index: int) -> Look:
-        """The look at a batch, with what is in the bins."""
-        if self._bins is None or seen.rows is None:
+        """The look at a batch, with what is in the bins, and beside probes how the columns go together."""
+        if seen.rows is None:
+            return seen.look
+        num_probes = self._plan.traced.num_probes
+        if num_probes:
+            count = seen.rows.derivatives.shape[-1] - num_probes
+            seen = seen._replace(look=Look({**seen.look, **column_moments(seen.rows, count)}))
+        if self._bins is None:
             return seen.look
         binned = self._placed(self._bins, seen.rows.entries, index)
         are_signs = self._plan.traced.num_draws is not None

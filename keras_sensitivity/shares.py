@@ -297,10 +297,21 @@ def noise_band(probes: Array) -> tuple[float, float]:
         probes: Their importances, percent, shape (num_probes,).
     """
     logs = np.log(np.maximum(probes, np.finfo(float).tiny))
-    count, largest = len(logs), logs.max()
-    reach = scipy.special.stdtrit(count - 1, 0.99) * logs.std(ddof=1) * np.sqrt(1 + 1 / count)
-    lower, upper = logs.mean() - reach, min(logs.mean() + reach, largest + np.log(MOST_OVER_PROBES))
-    return float(np.exp(lower)), float(np.exp(upper))
+    lower, upper = prediction_bounds(logs, 0.99)
+    return float(np.exp(lower)), float(np.exp(min(upper, logs.max() + np.log(MOST_OVER_PROBES))))
+
+
+def prediction_bounds(values: Array, level: float) -> tuple[float, float]:
+    """Below and above which one more value would lie with the probability ``1 - level`` each, were all normal.
+
+    With the mean m and the standard deviation s (ddof 1) of the k values, ``m -+ t(level, k - 1) * s * sqrt(1 + 1/k)``.
+
+    >>> prediction_bounds(np.array([-1.0, 1.0]), 0.5)
+    (0.0, 0.0)
+    """
+    count = len(values)
+    reach = scipy.special.stdtrit(count - 1, level) * values.std(ddof=1) * np.sqrt(1 + 1 / count)
+    return float(values.mean() - reach), float(values.mean() + reach)
 
 
 def quotient(numerator: Any, denominator: Any) -> Array:

@@ -14,6 +14,7 @@ from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Features
 from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Means, Moments
+from keras_sensitivity.redundancy import Redundancy
 
 __all__ = ["Sizes"]
 
@@ -26,7 +27,7 @@ TAIL, WIDEST_TAIL = 0.02, 0.05
 NUMBERS = (
     "num_samples", "flat_part", "num_noise_values", "is_constant", "outputs", "by_feature", "by_output", "by_lag",
     "of_lags", "by_entry", "used", "of_probes", "real_changes", "tails", "most_common", "unseen",
-    "mean_and_std", "standard_errors", "estimation_errors", "variance",
+    "mean_and_std", "standard_errors", "estimation_errors", "variance", "loss_changes",
 )  # fmt: skip
 
 # Standard errors by which the means of a feature in two sets of rows differ, if these are no random parts of one.
@@ -269,6 +270,19 @@ class Sizes:
         rms = np.sqrt(self._newest.probes)
         reached = np.broadcast_to(self._look["probes"].weight > 0, rms.shape)
         return shares.numerators(rms, shares.averages(reached))
+
+    @functools.cached_property
+    def loss_changes(self) -> Array | None:
+        """How the loss changes when a feature is swapped, and each probe, (num_features + num_probes,); or None."""
+        return np.asarray(self._look["loss_changes"].mean) if "loss_changes" in self._look else None
+
+    @property
+    def redundancy(self) -> Redundancy | None:
+        """What the features can stand in for of each other; None where that was not seen, or of too few rows."""
+        if "joint" not in self._look:
+            return None
+        columns, joint = self._look["columns"], self._look["joint"]
+        return Redundancy.of(columns, joint, self._features.of_entry, len(self._features.names))
 
     def _with_swaps(self, q: Array) -> Array:
         """The numbers, with real changes where they were measured."""

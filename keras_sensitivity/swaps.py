@@ -176,19 +176,25 @@ class Swaps:
             positions = np.where(positions == first, self._places[first], positions)
         return np.asarray(self._shuffled[(positions + shift) % len(self._shuffled)])
 
-    def batches(self, rows: Batch, partners: Array, most_rows: int) -> Iterator[Batch]:
+    def batches(
+        self, rows: Batch, partners: Array, most_rows: int, *, num_probes: int | None = None
+    ) -> Iterator[Batch]:
         """What passes of swaps take, one after the other: rows, those of their partners, which entries are swapped.
 
         All have one shape, of about ``most_rows`` rows beside each other. The very first swap swaps nothing, and so do
-        those that fill up the last batch.
+        those that fill up the last batch. With a number of probes, each of these is swapped, too, after everything
+        else, and which probes are is the last of what a pass takes.
         """
         others = tuple(leaf[partners].astype(row.dtype) for leaf, row in zip(self.pool.leaves, rows, strict=True))
-        selections = [np.zeros((1 + len(self._together), *leaf.shape[1:]), bool) for leaf in rows]
+        num_swaps = 1 + len(self._together) + (num_probes or 0)
+        selections = [np.zeros((num_swaps, *leaf.shape[1:]), bool) for leaf in rows]
         for swap, columns in enumerate(self._together, 1):
             for column in columns:
                 column.of([selection[swap : swap + 1] for selection in selections])[:] = True
-        num_batches = math.ceil(len(selections[0]) / max(1, most_rows // len(partners)))
-        size = math.ceil(len(selections[0]) / num_batches)
+        if num_probes is not None:
+            selections.append(np.eye(num_swaps, num_probes, num_probes - num_swaps, dtype=bool))
+        num_batches = math.ceil(num_swaps / max(1, most_rows // len(partners)))
+        size = math.ceil(num_swaps / num_batches)
         for start in range(0, num_batches * size, size):
             parts = [selection[start : start + size] for selection in selections]
             missing = [np.zeros((size - len(part), *part.shape[1:]), bool) for part in parts]

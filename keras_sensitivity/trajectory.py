@@ -54,7 +54,14 @@ class Trajectory:
         return Trajectory(self.monitor, looks, record)
 
     def before(self, epoch: int, features: Sequence[str], monitor: DeadFeatureMonitor | None) -> Trajectory:
-        """The looks at these features before an epoch, judged anew."""
+        """The looks at these features before an epoch; judged anew, if any are left out or another monitor judges.
+
+        Of looks that are condensed it is not known any more what features could stand in for each other.
+        """
+        if monitor == self.monitor and all(
+            each < epoch and list(look.features.index) == list(features) for each, look in self.looks.items()
+        ):
+            return self
         kept = Trajectory(monitor)
         for each, look in self.looks.items():
             if each < epoch and list(look.features.index) == list(features):
@@ -64,6 +71,11 @@ class Trajectory:
     def with_newest(self, look: Importance) -> Trajectory:
         """The trajectory with more known of its newest look."""
         return dataclasses.replace(self, looks={**self.looks, max(self.looks): look})
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """The features that were never above the noise, and are not dead yet."""
+        return self.record.pending or ()
 
     def events_at(self, epoch: int) -> tuple[Event, ...]:
         """Who died or revived at the look of an epoch."""

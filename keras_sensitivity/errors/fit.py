@@ -68,3 +68,64 @@ def warn_monitored_before(callback: str, key: str) -> None:
         f"{callback} monitors {key!r} and stands before SensitivityCallback, which puts it into the logs: it will not "
         "find it. Let SensitivityCallback stand first in callbacks=[...]."
     )
+
+
+def refuse_labels_without_loss() -> NoReturn:
+    """Refuse labels for a model that has no loss to hold them against."""
+    fail(
+        "`y` needs a loss, and the model was compiled without one.",
+        expected="a model compiled with loss=...",
+        received="a model whose loss is its own, or none",
+        fix="leave out `y`: deaths are judged without labels, too",
+    )
+
+
+def refuse_labels(received: str, names: Collection[str]) -> NoReturn:
+    """Refuse labels that are none of what the model is trained on."""
+    fail(
+        "`y` does not fit the outputs of the model.",
+        expected=f"finite numbers for {listed(names)}, as an array, or of several outputs a list or dict of arrays",
+        received=received,
+        fix="pass the same y as to model.fit",
+    )
+
+
+def check_labels_length(count: int, num_rows: int) -> None:
+    """Refuse labels of other rows."""
+    if count != num_rows:
+        fail(
+            "`y` and `x` have different numbers of rows.",
+            expected=f"{num_rows:,} labels, one for each row of x",
+            received=f"{count:,} labels",
+            fix="pass the y that belongs to x",
+        )
+
+
+def refuse_labels_of_stream() -> NoReturn:
+    """Refuse labels beside rows that are read one after the other, or of several lengths."""
+    fail(
+        "`y` goes with arrays.",
+        expected="x as arrays or a DataFrame, of rows of one shape",
+        received="x as a stream, or sequences of several lengths",
+        fix="pass some thousand rows as arrays, or leave out `y`",
+    )
+
+
+def refuse_labels_of_fixed_batches(batch_size: int) -> NoReturn:
+    """Refuse labels where swapped rows cannot stand beside each other."""
+    fail(
+        "`y` cannot be used with a model that takes batches of one size only.",
+        expected="a model that takes any number of rows at a time",
+        received=f"a stateful model, or one with batches of {batch_size:,} rows",
+        fix="leave out `y`: deaths are judged without labels, too",
+    )
+
+
+def refuse_reduced_loss() -> NoReturn:
+    """Refuse a loss that says nothing of single rows."""
+    fail(
+        "The loss of the model gives one number for a whole batch.",
+        expected="a loss function that returns a number for each row, as those of Keras do",
+        received="a scalar",
+        fix="return the losses of the rows, which Keras averages by itself; or leave out `y`",
+    )

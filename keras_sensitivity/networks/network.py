@@ -274,3 +274,20 @@ class Network(abc.ABC):
         Returns:
             The pass, which returns numbers of shape (num_swaps, batch_size, num_units).
         """
+
+    @abc.abstractmethod
+    def targets(self, y: Any) -> tuple[Array, ...]:
+        """The labels of each output, as arrays; refuses what the network has no loss for."""
+
+    @abc.abstractmethod
+    def loss_pass(self, batch: Batch, question: Question) -> Pass[Array]:
+        """A pass that returns the loss of each row, before and after swaps.
+
+        Args:
+            batch: As for `swap_pass`; then, swap by swap, whether a probe has the noise of the other row, shape
+                (num_swaps, num_probes), bool; then the labels of each output.
+            question: As for any pass.
+
+        Returns:
+            The pass, which returns numbers of shape (1 + num_swaps, batch_size).
+        """

@@ -26,7 +26,16 @@ from keras_sensitivity.networks.keras_tf.graphs import Graph
 from keras_sensitivity.networks.keras_tf.history import joined_columns
 from keras_sensitivity.networks.keras_tf.identity import Identity
 from keras_sensitivity.networks.keras_tf.layers import called, check_call, is_stateful, packed
-from keras_sensitivity.networks.keras_tf.passes import InputPass, KerasPass, LookPass, RowPass, SwapPass, specs_of
+from keras_sensitivity.networks.keras_tf.passes import (
+    InputPass,
+    KerasPass,
+    LookPass,
+    LossPass,
+    RowPass,
+    SwapPass,
+    specs_of,
+)
+from keras_sensitivity.networks.keras_tf.row_losses import targets_of
 from keras_sensitivity.networks.network import (
     MOST_DERIVATIVES,
     Batch,
@@ -175,6 +184,14 @@ class KerasNetwork(Network):
         """What would be differentiated, after swaps."""
         return self._pass(SwapPass, batch, question)
 
+    def targets(self, y: Any) -> tuple[Array, ...]:
+        """The labels of each output."""
+        return targets_of(self._model, y)
+
+    def loss_pass(self, batch: Batch, question: Question) -> Pass[Array]:
+        """The losses of rows, and after swaps."""
+        return self._pass(LossPass, batch, question)
+
     def _pass(self, kind: type[KerasPass[R]], batch: Batch, question: Question) -> Pass[R]:
         """This kind of pass for the model as it is now, traced only where that was not done before."""
         shapes = tuple((leaf.shape, leaf.dtype.str) for leaf in batch)
@@ -210,7 +227,7 @@ class KerasNetwork(Network):
 
     def _is_same(self, kept: _Kept, identity: Identity, batch: Batch, question: Question) -> bool:
         """Whether the model computes what it did when it was traced."""
-        if not kept.identity.is_same(identity, kept.volatile):
+        if not kept.identity.is_same(identity, kept.volatile) or not kept.traced.is_current(self._model):
             return False
         if kept.graph is None:
             return True

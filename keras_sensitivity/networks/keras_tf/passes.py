@@ -14,11 +14,14 @@ import tensorflow as tf
 from keras_sensitivity import errors
 from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Count, CrossMoments, Mergeable, Moments
+from keras_sensitivity.networks.keras_tf.borrowing import borrowed
 from keras_sensitivity.networks.keras_tf.codes import Call
 from keras_sensitivity.networks.keras_tf.compiled import Compiled, chosen_compiler
 from keras_sensitivity.networks.keras_tf.directions import Directions
 from keras_sensitivity.networks.keras_tf.forward import Forward, Scale, wide
-from keras_sensitivity.networks.keras_tf.layers import layers
+from keras_sensitivity.networks.keras_tf.layers import called, layers, packed
+from keras_sensitivity.networks.keras_tf.noise import Noise
+from keras_sensitivity.networks.keras_tf.row_losses import RowLosses
 from keras_sensitivity.networks.keras_tf.row_sums import Rows, Sums
 from keras_sensitivity.networks.keras_tf.same_step import SameStep
 from keras_sensitivity.networks.keras_tf.sums import (
@@ -40,7 +43,7 @@ from keras_sensitivity.networks.network import (
 )
 from keras_sensitivity.probes import NoiseProbes
 
-__all__ = ["InputPass", "KerasPass", "LookPass", "RowPass", "SwapPass", "specs_of"]
+__all__ = ["InputPass", "KerasPass", "LookPass", "LossPass", "RowPass", "SwapPass", "specs_of"]
 
 Array = np.ndarray[Any, Any]
 R = TypeVar("R")
@@ -116,6 +119,10 @@ class KerasPass(Pass[R]):
         """What the caller gets of the same structure of arrays."""
 
     # --- how it is run ------------------------------------------------------------------------------------------------
+
+    def is_current(self, model: keras.Model) -> bool:
+        """Whether what the pass depends on beside what the model computes is as it was."""
+        return True
 
     def _compile(self) -> None:
         rows = self._specs[0].shape[:1]
@@ -376,6 +383,54 @@ class SwapPass(KerasPass[Array]):
 
     def _are_finite(self, found: Any) -> bool:
         return True  # with a row of which everything is masked, whoever swaps has to deal
+
+    def _result(self, found: tuple[Array, Array]) -> tuple[Array, Array]:
+        return found
+
+
+class LossPass(KerasPass[Array]):
+    """The pass of losses: of the rows themselves, and after each swap of entries or of probes.
+
+    What it is called with is described in `keras_sensitivity.networks.network.Network.loss_pass`.
+    """
+
+    is_derived = False
+
+    def __init__(self, model: keras.Model, batch: Batch, question: Question) -> None:
+        self._row_losses = RowLosses(model)
+        super().__init__(model, batch, question)
+
+    def is_current(self, model: keras.Model) -> bool:
+        """Whether the model is compiled with the same loss."""
+        return self._row_losses.is_of(model)
+
+    def _traced(self, *arguments: tf.Tensor) -> tuple[Any, tuple[tf.Tensor, ...]]:
+        """The losses; no integers are cast, as nothing is differentiated."""
+        *batch, weights, _, _ = arguments
+        self._cast_calls = ()
+        count = len(self._question.inputs.leaves)
+        own, other, is_other = (batch[start : start + count] for start in range(0, 3 * count, count))
+        noise, targets = batch[3 * count], batch[3 * count + 1 :]
+        copies = 2 + noise.shape[0]  # the rows, their partners, and what is swapped
+        x = [
+            tf.concat([a, b, tf.reshape(tf.where(c[:, None], b[None], a[None]), (-1, *a.shape[1:]))], axis=0)
+            for a, b, c in zip(own, other, is_other, strict=True)
+        ]
+        model = self._whole_model()
+        with borrowed(model) as loan:
+            Noise(model, loan, copies, tf.pad(noise, ((2, 0), (0, 0))))
+            outputs = tf.nest.flatten(called(model, packed(model, self._question.inputs, tuple(x))))
+        num_rows = own[0].shape[0]
+        kept = [tf.concat([out[:num_rows], out[2 * num_rows :]], axis=0) for out in outputs]  # without the partners
+        repeated = [tf.tile(y, [copies - 1, *[1] * (y.shape.rank - 1)]) for y in targets]
+        losses = tf.reshape(self._row_losses(repeated, kept), (copies - 1, num_rows))
+        return (losses, tf.ones_like(weights, tf.bool)), ()
+
+    def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
+        raise NotImplementedError  # nothing is made of a forward pass with derivatives
+
+    def _are_finite(self, found: Any) -> bool:
+        return True
 
     def _result(self, found: tuple[Array, Array]) -> tuple[Array, Array]:
         return found
