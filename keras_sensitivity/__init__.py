@@ -13,7 +13,8 @@ outputs, by which change, on which scale.
 While training, `SensitivityCallback` measures; for a trained model there is `measure`. Both give an `Importance`.
 Which features drove single predictions, `explain` says: an `Explanation`. Several looks, of other seeds, segments or
 definitions, `compare` sets side by side: a `Comparison`. What noise looks like in a network, inputs that mean nothing
-show, its *probes*: `NoiseProbes`, which `remove_probes` takes out again.
+show, its *probes*: `NoiseProbes`, which `remove_probes` takes out again. `select` trains on fewer and fewer features,
+as long as the validation loss bears it: a `Selection`.
 
 The measure is that of Horel, Mison, Xiong, Giesecke, Mangu (2018), *Sensitivity based Neural Networks Explanations*,
 arXiv 1812.01029.
@@ -47,6 +48,8 @@ from keras_sensitivity.importance import Importance
 from keras_sensitivity.probes import NoiseProbes
 from keras_sensitivity.records.trajectories import load_trajectory
 from keras_sensitivity.removal.removal import remove_probes
+from keras_sensitivity.selecting import select
+from keras_sensitivity.selection import Selection
 from keras_sensitivity.verbs import ExplainMixin, explain, measure
 
 __all__ = [
@@ -58,12 +61,14 @@ __all__ = [
     "Explanation",
     "Importance",
     "NoiseProbes",
+    "Selection",
     "SensitivityCallback",
     "compare",
     "explain",
     "load_trajectory",
     "measure",
     "remove_probes",
+    "select",
 ]
 
 __version__ = "0.2.0"

@@ -216,6 +216,8 @@ class SensitivityCallback(keras.callbacks.Callback):
         """Refuse arguments that no model and no rows could make right; also those that were set afterwards."""
         self._options.check(self.definition, self.num_samples)
         errors.check_whole_number("every_n_epochs", self.every_n_epochs)
+        if self.y is not None and is_stream(self.x):
+            errors.refuse_labels_of_stream()
         errors.check_run_name(self.name)
         errors.check_logged(self.log_importances)
         monitor = self.dead_feature_monitor

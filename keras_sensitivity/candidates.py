@@ -44,6 +44,7 @@ class Candidates:
         cls,
         x: Any,
         y: Any,
+        *,
         validation_data: tuple[Any, ...] | None,
         sample_weight: Any,
         feature_names: Sequence[str] | None,
@@ -82,7 +83,7 @@ class Candidates:
     def identity(self) -> list[Any]:
         """What tells these candidates from others."""
         leaves = keras.tree.flatten([self.train, self.validation])
-        kept = [hashlib.sha256(np.ascontiguousarray(each)).hexdigest() for each in leaves if each is not None]
+        kept = [hashlib.sha256(np.ascontiguousarray(each).tobytes()).hexdigest() for each in leaves if each is not None]
         return [self.column_names, self.members, kept]
 
     def columns_of(self, features: Sequence[str]) -> list[int]:
@@ -118,14 +119,12 @@ def _parts(x: Any) -> Sequence[Any]:
 
 def _labels(y: Any, num_rows: int) -> Any:
     """Labels as arrays, in the structure that they have."""
-    found = keras.tree.map_structure(np.asarray, y) if isinstance(y, (dict, list, tuple)) and _is_nested(y) else np.asarray(y)
+    parts = _parts(y) if isinstance(y, (dict, list, tuple)) else []
+    are_arrays = any(np.ndim(each) for each in parts if hasattr(each, "shape"))
+    found = keras.tree.map_structure(np.asarray, y) if are_arrays else np.asarray(y)
     for each in keras.tree.flatten(found):
         errors.check_labels_length(len(each), num_rows)
     return found
-
-
-def _is_nested(y: Any) -> bool:
-    return any(hasattr(each, "shape") and np.ndim(each) for each in _parts(y))
 
 
 def _weights(sample_weight: Any, num_rows: int) -> Array | None:

@@ -18,7 +18,7 @@ __all__ = ["DeadFeatureMonitor", "DeathRecord", "Event", "summary"]
 Array = np.ndarray[Any, Any]
 
 # Names in one line at the most, and of those that can stand in for another.
-MOST_NAMES = 3
+MOST_NAMES, MOST_LETTERS = 3, 64
 
 # The rule of thumb: this part of the share that each feature would have if all were equal.
 UNIFORM_PART = 0.1
@@ -42,8 +42,9 @@ class DeadFeatureMonitor:
     - It dies when it is low for ``patience`` looks in a row and not even above the average probe, or for
       ``2 * patience - 1`` looks in a row.
     - No look counts at which the network has learnt too little to tell: as long as no feature is 1.5 times above the
-      noise, none is judged, and none that has risen faster, over the last five looks, than features of noise do. What
-      was never above the noise and is not dead is "not above noise yet".
+      noise, none is judged, and none that has risen faster, over the last five looks, than four of five features of
+      noise would, unless it is a copy of others. What was never above the noise and is not dead is "not above noise
+      yet".
     - It revives above 1.25 times its threshold.
 
     Without probes, and with a threshold in percent, a feature dies when its importance is at or below the threshold for
@@ -93,7 +94,7 @@ class DeadFeatureMonitor:
         was_dead, constant = np.isin(names, record.dead), np.asarray(importance.is_constant)
         found = verdict(importance, was_dead, constant) if beside_noise else self._by_threshold(importance, was_dead)
         recent = (*record.recent, _logarithms(importance)) if beside_noise else ()
-        counts = found.has_learnt & ~_is_rising(recent, len(names))
+        counts = found.has_learnt & (found.is_copy | ~_is_rising(recent, len(names)))
         looks_low = _in_a_row(record.looks_low, names, found.is_low & counts)
         looks_average = _in_a_row(record.looks_average, names, found.is_low & found.is_average & counts)
         long_low = [looks_average[name] >= self.patience or looks_low[name] >= 2 * self.patience - 1 for name in names]
@@ -105,7 +106,7 @@ class DeadFeatureMonitor:
                 "died" if dead[place] else "revived",
                 float(usage.iloc[place]),
                 float(found.thresholds[place]),
-                "constant" if dead[place] and constant[place] else _reason(found, place, names, beside_noise),
+                "constant" if dead[place] and constant[place] else _reason(found, int(place), names, beside_noise),
             )
             for place in np.flatnonzero(dead != was_dead)
         ]
@@ -126,7 +127,7 @@ class DeadFeatureMonitor:
         shares_of = importance.usage.to_numpy()
         thresholds = np.full(len(shares_of), self.threshold_of(importance))
         is_low = shares_of <= thresholds * np.where(was_dead, REVIVAL_FACTOR, 1.0)
-        return Verdict(is_low, is_low, thresholds, {}, has_learnt=True)
+        return Verdict(is_low, is_low, thresholds, np.zeros_like(is_low), {}, has_learnt=True)
 
 
 class Event(NamedTuple):
@@ -187,7 +188,7 @@ def _in_a_row(before: Mapping[str, int], names: Sequence[str], is_so: Array) -> 
 
 def _logarithms(importance: Importance) -> Logarithms:
     tiny = np.finfo(float).tiny
-    both = importance.usage.to_numpy(), importance.probes
+    both = importance.usage.to_numpy(), np.asarray(importance.probes)
     return Logarithms(*(tuple(np.log(np.maximum(each, tiny)).tolist()) for each in both))
 
 
@@ -214,15 +215,21 @@ def _reason(found: Verdict, place: int, names: Sequence[str], beside_noise: bool
 def summary(events: Sequence[Event], pending: Sequence[str] = ()) -> str:
     """Deaths and revivals of one look in one line, and how many features are still to show what they are.
 
-    >>> died = [Event(4, name, "died", 1.2, 2.0, "noise") for name in ("age", "sex", "hat", "shoe")]
-    >>> summary(died, pending=["debt"])
-    '4 died: age, sex, hat and 1 more; 1 not above noise yet: debt'
+    >>> died = [Event(4, name, "died", 1.2, 2.0, "noise") for name in ("age", "hat", "shoe")]
+    >>> summary([Event(4, "sex", "died", 0.0, 2.0, "constant"), *died], pending=["debt"])
+    '4 died: sex (constant in the measured rows), age, hat and 1 more; 1 not above noise yet: debt'
     """
-    kinds = {kind: [event.feature for event in events if event.event == kind] for kind in ("died", "revived")}
-    told = kinds | {"not above noise yet": list(pending)}
-    return "; ".join(f"{len(names)} {kind}: {_named(names)}" for kind, names in told.items() if names)
+    died, revived = ([_told(event) for event in events if event.event == kind] for kind in ("died", "revived"))
+    every = {"died": died, "revived": revived, "not above noise yet": list(pending)}
+    return "; ".join(f"{len(told)} {kind}: {_some(told)}" for kind, told in every.items() if told)
 
 
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    return ", ".join(labels(names[:MOST_NAMES])) + more
+def _told(event: Event) -> str:
+    """A feature, and why it died, where that is not that it does nothing."""
+    why = {"constant": "constant in the measured rows"}.get(event.reason, event.reason)
+    return f"{event.feature} ({why})" if event.reason.startswith(("constant", "redundant")) else event.feature
+
+
+def _some(told: Sequence[str]) -> str:
+    more = f" and {len(told) - MOST_NAMES} more" if len(told) > MOST_NAMES else ""
+    return ", ".join(labels(told[:MOST_NAMES], most=MOST_LETTERS)) + more

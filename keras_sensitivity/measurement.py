@@ -244,15 +244,15 @@ class Measurement:
         """The look at a batch, with what is in the bins, and beside probes how the columns go together."""
         if seen.rows is None:
             return seen.look
+        moments: dict[str, Mergeable] = {}
         num_probes = self._plan.traced.num_probes
         if num_probes:
-            count = seen.rows.derivatives.shape[-1] - num_probes
-            seen = seen._replace(look=Look({**seen.look, **column_moments(seen.rows, count)}))
+            moments |= column_moments(seen.rows, seen.rows.derivatives.shape[-1] - num_probes)
         if self._bins is None:
-            return seen.look
+            return Look({**seen.look, **moments})
         binned = self._placed(self._bins, seen.rows.entries, index)
         are_signs = self._plan.traced.num_draws is not None
-        moments: dict[str, Mergeable] = {"path": binned.mean_squares(seen.rows.derivatives, are_signs=are_signs)}
+        moments["path"] = binned.mean_squares(seen.rows.derivatives, are_signs=are_signs)
         if seen.rows.same_step is not None:
             moments["same_step_path"] = binned.mean_squares(seen.rows.same_step, are_signs=are_signs)
         if self._values is None:

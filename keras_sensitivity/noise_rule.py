@@ -33,6 +33,9 @@ REVIVAL_FACTOR = 1.25
 # A network of which no feature is this many times above the noise has learnt nothing yet, and says nothing of any.
 LEARNT_FACTOR = 1.5
 
+# A feature of which less than this part is its own is a copy of others: more than 99 % of its variance is theirs.
+COPY = 0.1
+
 # Percent; where a penalty has switched all probes off, anything is above them.
 SMALLEST = 1e-30
 
@@ -47,13 +50,15 @@ class Verdict(NamedTuple):
         is_low: Whether a feature cannot be told from noise; of those that were dead, whether they still cannot.
         is_average: Whether it is not even above the average probe.
         thresholds: Up to which importance it would be low, percent.
-        stand_ins: Of those that are low for that the others can stand in for them, the positions of these others.
+        is_copy: Whether hardly anything of it is its own.
+        stand_ins: Of those that are low though they are above it, the positions of the others that stand in for them.
         has_learnt: Whether any feature is well above the noise, so that the others are judged.
     """
 
     is_low: Array
     is_average: Array
     thresholds: Array
+    is_copy: Array
     stand_ins: Mapping[int, list[int]]
     has_learnt: bool
 
@@ -67,7 +72,8 @@ def verdict(importance: Importance, was_dead: Array, is_constant: Array) -> Verd
         is_constant: Whether it does not vary.
     """
     usage, sizes = importance.usage.to_numpy(), np.sqrt(importance.num_columns)
-    assert importance.noise_band is not None and importance.noise_average is not None
+    assert importance.noise_band is not None
+    assert importance.noise_average is not None
     noise = np.maximum(importance.noise_band[1], SMALLEST) * sizes
     raw = _raw_ratios(importance, noise)
     out = was_dead | is_constant
@@ -87,6 +93,7 @@ def verdict(importance: Importance, was_dead: Array, is_constant: Array) -> Verd
         is_low,
         ratios * noise <= sizes * importance.noise_average,
         _thresholds(usage, ratios, noise),
+        own < COPY,
         {int(each): standing.stand_ins(int(each)) for each in np.flatnonzero(is_low & (raw > 1))},
         bool(raw.max() > LEARNT_FACTOR),
     )

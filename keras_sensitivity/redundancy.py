@@ -96,7 +96,7 @@ class Redundancy:
     >>> pair.all_kept.own_parts.round(2).tolist()  # sqrt(1 - 0.6**2)
     [0.8, 0.8]
     >>> pair.all_kept.without([1]).own_parts.round(3).tolist()  # 1 / sqrt(1 + 0.6**2)
-    [0.857, 0.8]
+    [0.857, 1.0]
     """
 
     correlations: Array
@@ -239,5 +239,7 @@ class Standing:
 
 def _folded(products: Array, rest: Array, place: int, weights: Array) -> Array:
     """Products of the kept columns, after one was folded into the rest with these weights."""
-    across = np.outer(weights, products[place, rest])
-    return products[np.ix_(rest, rest)] + across + across.T + products[place, place] * np.outer(weights, weights)
+    kept: Array = products[np.ix_(rest, rest)]
+    across: Array = np.outer(weights, products[place, rest])
+    squares: Array = products[place, place] * np.outer(weights, weights)
+    return kept + across + across.T + squares

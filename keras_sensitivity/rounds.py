@@ -29,7 +29,7 @@ class Round:
         row_losses: Of the validation rows.
         row_weights: Of the same rows.
         loss: Of the last epoch.
-        epochs: Until it stopped.
+        best_epoch: The one with the lowest validation loss.
         model: The trained model.
     """
 
@@ -38,7 +38,7 @@ class Round:
     row_losses: Array
     row_weights: Array
     loss: float
-    epochs: float
+    best_epoch: float
     model: keras.Model
 
     @property
@@ -95,7 +95,7 @@ class Folder:
         """Keep a round; the numbers come last, so that one without them is trained again."""
         if self._path is not None:
             done.model.save(self._model(index))
-            told = {name: getattr(done, name) for name in ("features", "shares", "loss", "epochs")}
+            told = {name: getattr(done, name) for name in ("features", "shares", "loss", "best_epoch")}
             part = self._path / "part.npz"
             np.savez(part, told=json.dumps(told), row_losses=done.row_losses, row_weights=done.row_weights)
             part.replace(self._numbers(index))

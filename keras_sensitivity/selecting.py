@@ -37,6 +37,24 @@ class Task(NamedTuple):
     num_models: int
     seed: int | None
     fit: Mapping[str, Any]
+    callbacks: list[keras.callbacks.Callback]
+
+
+class _Last(keras.callbacks.Callback):
+    """Looks at a network after its last epoch, before the best weights come back.
+
+    Args:
+        look: What is to be done.
+    """
+
+    def __init__(self, look: Callable[[keras.Model], pd.Series[float]]) -> None:
+        super().__init__()
+        self._look = look
+        self.shares = pd.Series(dtype=float)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Look."""
+        self.shares = self._look(self.model)
 
 
 def select(
@@ -52,8 +70,9 @@ def select(
     definition: Definition = Definition(),
     num_models: int = 1,
     epochs: int = 100,
-    patience: int = 10,
     batch_size: int | None = None,
+    validation_freq: int = 1,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     folder: Any = None,
     seed: int | None = None,
     verbose: int = 1,
@@ -62,7 +81,9 @@ def select(
 
     A ranking of many features by one network is a poor guide to which of them matter: the more useless columns a
     network has, the worse it learns. So only the worse half is dropped at a time, and a network without these is
-    trained for the next ranking. Each is trained with early stopping, and its best weights are looked at.
+    trained for the next ranking. What ranks is the network after its last epoch: stopped where the validation loss of a
+    network with many useless features is lowest, it has often learnt nothing yet. What counts for the losses, and what
+    is returned, is the network of its best epoch.
 
     How far this goes, the validation loss decides, if ``num_features`` does not. With r the row of a round and L its
     losses of the validation rows, the fewest features are kept for which
@@ -87,8 +108,10 @@ def select(
         groups: Columns that are kept or dropped together: a dict from a name to column names.
         definition: How features are ranked: see `Definition`. What ranks is `Importance.usage`, over all lags.
         num_models: Models trained in each round, from different seeds; their importances and losses are averaged.
-        epochs, batch_size: As for ``model.fit``.
-        patience: Epochs without a lower validation loss after which training stops.
+        epochs: Of each training; as many as it takes to fit the training rows.
+        batch_size: As for ``model.fit``.
+        validation_freq: Epochs between validations, one of which is the best; as for ``model.fit``.
+        callbacks: Of each training, such as `keras.callbacks.LearningRateScheduler`.
         folder: A folder in which each finished round is kept; called again with the same folder and arguments, what is
             there is not trained again. None: nothing is kept.
         seed: Of the split, of the models and of the training, so that equal calls select equal features; None: by
@@ -99,10 +122,10 @@ def select(
         The `Selection`. Its ``rounds`` have the columns
 
         - ``num_features``, ``num_columns``: what was trained on.
-        - ``loss``: of the last epoch of training, in the loss of the model, with its penalties; mean over the models.
+        - ``loss``: of the last epoch of training, with the penalties of the model; mean over the models.
         - ``val_loss``: mean over the validation rows, without penalties.
         - ``standard_error``: of its difference to the best round's.
-        - ``epochs``: mean over the models.
+        - ``best_epoch``: from 0; mean over the models.
         - ``chosen``: whether this round's features are those that were selected.
 
     Raises:
@@ -129,14 +152,22 @@ def select(
     """
     errors.check_whole_number("num_models", num_models)
     errors.check_whole_number("epochs", epochs)
-    errors.check_whole_number("patience", patience)
+    errors.check_whole_number("validation_freq", validation_freq)
     errors.check_whole_number("seed", seed, least=0, none="chance")
     errors.check_instance("definition", definition, Definition, "pass keras_sensitivity.Definition(...) or PAPER")
-    candidates = Candidates.of(x, y, validation_data, sample_weight, feature_names, groups, seed)
+    candidates = Candidates.of(
+        x,
+        y,
+        validation_data=validation_data,
+        sample_weight=sample_weight,
+        feature_names=feature_names,
+        groups=groups,
+        seed=seed,
+    )
     errors.check_num_selected(num_features, len(candidates.names))
-    stopping = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
-    task = Task(build, candidates, definition, num_models, seed, stopping)
-    kept = Folder(folder, [*candidates.identity, repr(definition), num_models, seed, num_features, stopping])
+    fit = {"epochs": epochs, "batch_size": batch_size, "validation_freq": min(validation_freq, epochs)}
+    task = Task(build, candidates, definition, num_models, seed, fit, list(callbacks))
+    kept = Folder(folder, [*candidates.identity, repr(definition), num_models, seed, num_features, fit])
     rounds: list[Round] = []
     bar = keras.utils.Progbar(None, verbose=verbose, unit_name="round") if verbose else None
     with _global_seeds(seed):
@@ -177,48 +208,51 @@ def _trained(task: Task, names: Sequence[str], index: int) -> Round:
     """Train the models of a round, and look at them."""
     candidates, columns = task.candidates, task.candidates.columns_of(names)
     x, y, weights = candidates.train
-    x_val, y_val, val_weights = candidates.validation
+    x, (x_val, y_val, val_weights) = x[..., columns], candidates.validation
+    x_val = x_val[..., columns]
+
+    def look(model: keras.Model) -> pd.Series[float]:
+        """The importances of the features, percent."""
+        return measure(
+            model,
+            x,
+            sample_weight=weights,
+            feature_names=candidates.column_names_of(columns),
+            groups=candidates.groups_of(names),
+            definition=task.definition,
+            num_samples=RANKING_ROWS,
+        ).usage[list(names)]
+
     shares, losses, fits, models = [], [], [], []
     for number in range(task.num_models):
         if task.seed is not None:
             keras.utils.set_random_seed((task.seed * 1000 + index * 100 + number) % 2**32)
         model = task.build(len(columns))
-        errors.check_built(model, (*x.shape[1:-1], len(columns)))
-        val = (x_val[..., columns], y_val) if val_weights is None else (x_val[..., columns], y_val, val_weights)
-        stop = keras.callbacks.EarlyStopping("val_loss", patience=task.fit["patience"], restore_best_weights=True)
+        errors.check_built(model, x.shape[1:])
+        last = _Last(look)
+        best = keras.callbacks.EarlyStopping("val_loss", patience=task.fit["epochs"], restore_best_weights=True)
         history = model.fit(
-            x[..., columns],
+            x,
             y,
             sample_weight=weights,
-            validation_data=val,
-            epochs=task.fit["epochs"],
-            batch_size=task.fit["batch_size"],
-            callbacks=[stop],
+            validation_data=(x_val, y_val) if val_weights is None else (x_val, y_val, val_weights),
+            callbacks=[last, *task.callbacks, best],
             verbose=0,
+            **task.fit,
         ).history
-        with untouched_randomness():
-            importance = measure(
-                model,
-                x[..., columns],
-                sample_weight=weights,
-                feature_names=candidates.column_names_of(columns),
-                groups=candidates.groups_of(names),
-                definition=task.definition,
-                num_samples=RANKING_ROWS,
-            )
-        shares.append(importance.usage[list(names)])
-        losses.append(network_of(model).row_losses(x_val[..., columns], y_val))
-        fits.append((history["loss"][-1], len(history["loss"])))
+        shares.append(last.shares)
+        losses.append(network_of(model).row_losses(x_val, y_val))
+        fits.append((history["loss"][-1], best.best_epoch))
         models.append(model)
-    loss, epochs = np.mean(fits, axis=0)
+    loss, best_epoch = np.mean(fits, axis=0)
     mean = pd.concat(shares, axis=1).mean(axis=1)
     return Round(
         features=list(names),
         shares=[float(mean[name]) for name in names],
         row_losses=np.mean(losses, axis=0),
-        row_weights=np.ones(len(losses[0])) if val_weights is None else np.asarray(val_weights, float),
+        row_weights=np.ones(len(losses[0])) if val_weights is None else val_weights,
         loss=float(loss),
-        epochs=float(epochs),
+        best_epoch=float(best_epoch),
         model=models[int(np.argmin([each.mean() for each in losses]))],
     )
 
@@ -234,7 +268,7 @@ def _selection(rounds: Sequence[Round], candidates: Candidates, num_features: in
             "loss": each.loss,
             "val_loss": each.val_loss,
             "standard_error": each.standard_error(best),
-            "epochs": each.epochs,
+            "best_epoch": each.best_epoch,
             "chosen": index == chosen,
         }
         for index, each in enumerate(rounds)

@@ -64,11 +64,11 @@ class Selection:
         return np.asarray(x)[..., self._positions]
 
     def __repr__(self) -> str:
-        chosen = self.rounds[self.rounds["chosen"]].iloc[-1]
-        shown = in_words(self.importances.loc[chosen.name, self.features], most=3)
+        place = int(np.flatnonzero(self.rounds["chosen"])[-1])
+        shown = in_words(self.importances[self.features].iloc[place], most=3)
         return (
             f"<Selection of {len(self.features)} of {self.importances.shape[1]} features in {len(self.rounds)} rounds, "
-            f"val_loss {chosen['val_loss']:.4g}: {shown}>"
+            f"val_loss {self.rounds['val_loss'].iloc[place]:.4g}: {shown}>"
         )
 
     def _repr_html_(self) -> str:

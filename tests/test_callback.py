@@ -324,8 +324,8 @@ def test_a_feature_dies_and_revives(capsys):
     np.testing.assert_allclose(events["importance"], [100 * 0.05 / 4.05, 20], rtol=1e-5)
     assert watch.dead_features == []
     assert capsys.readouterr().out.splitlines()[1:] == [
-        "SensitivityCallback, epoch 3: 1 died: x4 (1.23 % <= 2.00 %)",
-        "SensitivityCallback, epoch 6: 1 revived: x4 (20.00 % > 1.25 x 2.00 %)",
+        "SensitivityCallback, epoch 3: 1 died: x4",
+        "SensitivityCallback, epoch 6: 1 revived: x4",
     ]
 
 
@@ -361,7 +361,7 @@ def test_irrelevant_features_die_and_a_data_shift_revives_one(rng, capsys):
     assert watch.dead_features == ["d", "e", "f", "constant"]
     reasons = watch.events.set_index("feature")["reason"]
     assert reasons["constant"] == "constant"
-    assert (reasons[["d", "e", "f"]] == "below threshold").all()
+    assert (reasons[["d", "e", "f"]] == "noise").all()
 
     level, band = watch.noise_level, watch.noise_band
     assert level.index.equals(watch.trajectory.index)

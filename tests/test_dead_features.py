@@ -121,7 +121,7 @@ def test_nothing_is_judged_before_anything_is_learnt():
     blank = look([34, 33.5, 32.5], probes=[33, 34, 33, 34, 33, 34, 33, 34])
     learnt = look([90, 9, 1], probes=PROBES)
     assert happened(run(monitor, *[blank] * 5)) == []
-    assert happened(run(monitor, blank, blank, learnt, learnt)) == [(3, "c", "died")]
+    assert happened(run(monitor, blank, blank, *[learnt] * 3)) == [(4, "c", "died")]
     by_hand = ks.DeadFeatureMonitor(threshold=33.0, patience=2)
     assert happened(run(by_hand, blank, blank)) == [(1, "c", "died")]
 

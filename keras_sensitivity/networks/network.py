@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from keras_sensitivity import errors
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.look import Look
 from keras_sensitivity.moments import Moments
@@ -275,11 +276,12 @@ class Network(abc.ABC):
             The pass, which returns numbers of shape (num_swaps, batch_size, num_units).
         """
 
-    @abc.abstractmethod
+    # --- labels, of networks that have a loss -------------------------------------------------------------------------
+
     def targets(self, y: Any) -> tuple[Array, ...]:
         """The labels of each output, as arrays; refuses what the network has no loss for."""
+        errors.refuse_labels_without_loss()
 
-    @abc.abstractmethod
     def loss_pass(self, batch: Batch, question: Question) -> Pass[Array]:
         """A pass that returns the loss of each row, before and after swaps.
 
@@ -291,3 +293,8 @@ class Network(abc.ABC):
         Returns:
             The pass, which returns numbers of shape (1 + num_swaps, batch_size).
         """
+        errors.refuse_labels_without_loss()
+
+    def row_losses(self, x: Any, y: Any) -> Array:
+        """The loss of each row of x, shape (num_rows,), without what layers add, such as penalties."""
+        errors.refuse_labels_without_loss()

@@ -14,6 +14,7 @@ from keras_sensitivity.plots.figures import html, pixels, svg
 from keras_sensitivity.plots.images import image_map, image_overlay, overlays
 from keras_sensitivity.plots.lags import heat_map, lag_profile, local_heat_map
 from keras_sensitivity.plots.samples import overview
+from keras_sensitivity.plots.selections import rounds
 from keras_sensitivity.plots.trajectories import trajectory, trajectory_heat_map
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "overview",
     "pixels",
     "ranking",
+    "rounds",
     "side_by_side",
     "svg",
     "trajectory",

@@ -35,7 +35,7 @@ from keras_sensitivity.networks.keras_tf.passes import (
     SwapPass,
     specs_of,
 )
-from keras_sensitivity.networks.keras_tf.row_losses import targets_of
+from keras_sensitivity.networks.keras_tf.row_losses import RowLosses, targets_of
 from keras_sensitivity.networks.network import (
     MOST_DERIVATIVES,
     Batch,
@@ -187,6 +187,13 @@ class KerasNetwork(Network):
     def targets(self, y: Any) -> tuple[Array, ...]:
         """The labels of each output."""
         return targets_of(self._model, y)
+
+    def row_losses(self, x: Any, y: Any) -> Array:
+        """The loss of each row of x, by what the model predicts."""
+        targets = targets_of(self._model, y)
+        outputs = tf.nest.flatten(self._model.predict(x, verbose=0))
+        tensors = [tuple(map(tf.convert_to_tensor, each)) for each in (targets, outputs)]
+        return np.asarray(RowLosses(self._model)(*tensors), dtype=float)
 
     def loss_pass(self, batch: Batch, question: Question) -> Pass[Array]:
         """The losses of rows, and after swaps."""

@@ -41,7 +41,9 @@ class RowLosses:
     def __call__(self, targets: Sequence[tf.Tensor], outputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """The loss of each row, shape (num_rows,)."""
         every = zip(self._losses, self._weights, targets, outputs, strict=True)
-        return tf.add_n([weight * _of_rows(loss(y, out)) for loss, weight, y, out in every if loss is not None])
+        return tf.add_n(
+            [weight * _of_rows(loss(*_aligned(y, out))) for loss, weight, y, out in every if loss is not None]
+        )
 
 
 def targets_of(model: keras.Model, y: Any) -> tuple[Array, ...]:
@@ -84,6 +86,16 @@ def _function(loss: Any) -> Loss | None:
     found = keras.losses.get(loss)
     function: Loss = found.call if isinstance(found, keras.losses.Loss) else found
     return function
+
+
+def _aligned(y: tf.Tensor, out: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Labels in floating-point numbers, with an axis of length 1 wherever the output has one, as Keras casts them."""
+    y, out = tf.cast(y, tf.float32), tf.cast(out, tf.float32)
+    if y.shape.rank == out.shape.rank - 1 and out.shape[-1] == 1:
+        return y[..., None], out
+    if y.shape.rank == out.shape.rank + 1 and y.shape[-1] == 1:
+        return tf.squeeze(y, -1), out
+    return y, out
 
 
 def _of_rows(values: tf.Tensor) -> tf.Tensor:
