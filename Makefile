@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: help demo test lint types imports tests slow browser package gallery pictures examples study-credit study-dead-features \
-	study-agreement study-death-definitions study-public-models paper paper-page benchmark benchmark-page docs docs-serve clean
+	study-agreement study-selection study-public-models paper paper-page benchmark benchmark-page docs docs-serve clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,13 +99,14 @@ paper: $(READY) ## Reproduce the paper: results to docs/paper, and the page of t
 paper-page: $(READY) ## Write docs/paper.md from the results in docs/paper
 	$(BIN)/python examples/paper/_page.py
 
-study-dead-features: $(READY) ## Hundreds of fits to data with known truth, for an hour or two; puts the tables into the documents
+study-dead-features: $(READY) ## Hundreds of fits to data with known truth, for half an hour to an hour; puts the tables into the documents
 	$(BIN)/python studies/death_rates.py
 	$(BIN)/python studies/death_rates_page.py
 
-study-death-definitions: $(READY) ## Whether deaths depend on the definition of the measure, in a quarter of an hour; puts the tables into the documents
-	$(BIN)/python studies/death_definitions.py
-	$(BIN)/python studies/death_definitions_page.py
+study-selection: $(READY) ## What `select` finds in a published benchmark, and beside random columns, in half an hour; puts the tables into the documents
+	$(BIN)/python studies/selection_rates.py
+	$(BIN)/python studies/random_columns.py
+	$(BIN)/python studies/selection_rates_page.py
 
 study-agreement: $(READY) ## How far the numbers agree with real changes; puts the tables into the documents
 	$(BIN)/python studies/agreement.py

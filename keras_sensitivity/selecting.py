@@ -40,21 +40,35 @@ class Task(NamedTuple):
     callbacks: list[keras.callbacks.Callback]
 
 
-class _Last(keras.callbacks.Callback):
-    """Looks at a network after its last epoch, before the best weights come back.
+class _Training(keras.callbacks.Callback):
+    """Looks at a network after its last epoch, and brings the weights of its best one back.
 
     Args:
-        look: What is to be done.
+        look: From the network to the importances of its features.
+
+    Attributes:
+        shares: What was seen.
+        best_epoch: The one with the lowest validation loss.
     """
 
     def __init__(self, look: Callable[[keras.Model], pd.Series[float]]) -> None:
         super().__init__()
         self._look = look
+        self._best: tuple[float, list[Array]] | None = None
         self.shares = pd.Series(dtype=float)
+        self.best_epoch = 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keep the weights, where there was a validation and none was better."""
+        loss = (logs or {}).get("val_loss", np.nan)
+        if loss < (np.inf if self._best is None else self._best[0]):
+            self._best, self.best_epoch = (loss, self.model.get_weights()), epoch
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Look."""
         self.shares = self._look(self.model)
+        if self._best is not None:
+            self.model.set_weights(self._best[1])
 
 
 def select(
@@ -229,20 +243,19 @@ def _trained(task: Task, names: Sequence[str], index: int) -> Round:
             keras.utils.set_random_seed((task.seed * 1000 + index * 100 + number) % 2**32)
         model = task.build(len(columns))
         errors.check_built(model, x.shape[1:])
-        last = _Last(look)
-        best = keras.callbacks.EarlyStopping("val_loss", patience=task.fit["epochs"], restore_best_weights=True)
+        training = _Training(look)
         history = model.fit(
             x,
             y,
             sample_weight=weights,
             validation_data=(x_val, y_val) if val_weights is None else (x_val, y_val, val_weights),
-            callbacks=[last, *task.callbacks, best],
+            callbacks=[training, *task.callbacks],
             verbose=0,
             **task.fit,
         ).history
-        shares.append(last.shares)
+        shares.append(training.shares)
         losses.append(network_of(model).row_losses(x_val, y_val))
-        fits.append((history["loss"][-1], best.best_epoch))
+        fits.append((history["loss"][-1], training.best_epoch))
         models.append(model)
     loss, best_epoch = np.mean(fits, axis=0)
     mean = pd.concat(shares, axis=1).mean(axis=1)
