@@ -77,14 +77,15 @@ def verdict(importance: Importance, was_dead: Array, is_constant: Array) -> Verd
     noise = np.maximum(importance.noise_band[1], SMALLEST) * sizes
     raw = _raw_ratios(importance, noise)
     out = was_dead | is_constant
-    standing = (importance.redundancy or Redundancy.none(len(usage))).all_kept.without(np.flatnonzero(out))
-    own, is_low = standing.own_parts, out.copy()
+    redundancy = importance.redundancy or Redundancy.none(len(usage))
+    standing = redundancy.without(np.flatnonzero(out))
+    own, is_low = standing.own_parts, out | (~np.isin(np.arange(len(usage)), redundancy.owners) & (raw <= 1))
     while not is_low.all():
         lowest = int(np.where(is_low, np.inf, own * raw).argmin())
         if own[lowest] * raw[lowest] > 1:
             break
         is_low[lowest] = True
-        standing = standing.without([lowest])
+        standing = standing.without(lowest)
         own = np.where(is_low, own, standing.own_parts)
     own = np.where(out, standing.parts_if_kept, own)
     ratios = own * raw

@@ -95,7 +95,7 @@ class Redundancy:
     >>> pair = Redundancy(np.array([[1.0, 0.6], [0.6, 1.0]]), np.diag([9.0, 0.0]), np.array([0, 1]), num_features=2)
     >>> pair.all_kept.own_parts.round(2).tolist()  # sqrt(1 - 0.6**2)
     [0.8, 0.8]
-    >>> pair.all_kept.without([1]).own_parts.round(3).tolist()  # 1 / sqrt(1 + 0.6**2)
+    >>> pair.without([1]).own_parts.round(3).tolist()  # 1 / sqrt(1 + 0.6**2)
     [0.857, 1.0]
     """
 
@@ -138,9 +138,18 @@ class Redundancy:
     @property
     def all_kept(self) -> Standing:
         """Where all features stand beside each other."""
-        size = len(self.owners)
-        inverse = np.linalg.inv(self.correlations + RIDGE * np.eye(size)) if size else np.zeros((0, 0))
-        return Standing(self, np.arange(size), inverse, self.joint, np.eye(size))
+        return self.without(())
+
+    def without(self, features: Iterable[int]) -> Standing:
+        """Where all features but these are kept, and stand in for them."""
+        is_lost = np.isin(self.owners, list(features))
+        kept, lost = np.flatnonzero(~is_lost), np.flatnonzero(is_lost)
+        inverse = np.linalg.inv(self.correlations[np.ix_(kept, kept)] + RIDGE * np.eye(len(kept)))
+        coefficients = inverse @ self.correlations[np.ix_(kept, lost)]
+        across = coefficients @ self.joint[np.ix_(lost, kept)]
+        joint = self.joint[np.ix_(kept, kept)] + across + across.T
+        joint += coefficients @ self.joint[np.ix_(lost, lost)] @ coefficients.T
+        return Standing(self, kept, inverse, joint, np.eye(len(kept)) + coefficients @ coefficients.T)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,10 +170,10 @@ class Standing:
     joint: Array
     noise: Array
 
-    def without(self, features: Iterable[int]) -> Standing:
-        """Where these are not kept either."""
+    def without(self, feature: int) -> Standing:
+        """Where this feature is not kept either."""
         standing = self
-        for column in np.flatnonzero(np.isin(self.redundancy.owners, list(features))):
+        for column in np.flatnonzero(self.redundancy.owners == feature):
             standing = standing._without_column(int(column))
         return standing
 
