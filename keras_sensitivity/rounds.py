@@ -24,8 +24,8 @@ class Round:
     """A round.
 
     Attributes:
-        features: Names of the features that were trained on, in the order of x.
-        shares: Their importances, percent.
+        features: Names of the features that were trained on.
+        shares: Their importances, percent, in the same order.
         row_losses: Of the validation rows.
         row_weights: Of the same rows.
         loss: Of the last epoch.

@@ -144,6 +144,7 @@ def select(
 
     Raises:
         ValueError, TypeError: If an argument, x, y or what ``build`` returns is not as above.
+        FloatingPointError: If the loss of a network, or its derivatives, are NaN or infinite.
 
     Example:
 
@@ -183,13 +184,17 @@ def select(
     task = Task(build, candidates, definition, num_models, seed, fit, list(callbacks))
     kept = Folder(folder, [*candidates.identity, repr(definition), num_models, seed, num_features, fit])
     rounds: list[Round] = []
-    bar = keras.utils.Progbar(None, verbose=verbose, unit_name="round") if verbose else None
+    num_rounds = None if num_features is None else _num_halvings(len(candidates.names), num_features)
+    bar = (
+        keras.utils.Progbar(num_rounds, stateful_metrics=["val_loss", "features"], unit_name="round")
+        if verbose
+        else None
+    )
     with _global_seeds(seed):
         for names in _proposals(rounds, candidates.names, num_features):
             rounds.append(kept.round(len(rounds)) or kept.keep(len(rounds), _trained(task, names, len(rounds))))
             if bar is not None:
-                values = [("features", len(names)), ("val_loss", rounds[-1].val_loss)]
-                bar.update(len(rounds), values=[(key, value) for key, value in values], finalize=False)
+                bar.update(len(rounds), [("val_loss", rounds[-1].val_loss), ("features", len(names))], finalize=False)
     if bar is not None:
         bar.update(len(rounds), finalize=True)
     return _selection(rounds, candidates, num_features)
@@ -209,6 +214,18 @@ def _proposals(rounds: list[Round], names: Sequence[str], num_features: int | No
         if middle in (fewer, len(enough.features)):
             return
         yield enough.ranked[:middle]
+
+
+def _num_halvings(count: int, fewest: int) -> int:
+    """Rounds from so many features to the fewest.
+
+    >>> _num_halvings(12, 2)  # 12, 6, 3, 2
+    4
+    """
+    num_rounds = 1
+    while count > fewest:
+        count, num_rounds = max(fewest, math.ceil(count / 2)), num_rounds + 1
+    return num_rounds
 
 
 def _chosen(rounds: Sequence[Round]) -> int:
@@ -255,6 +272,7 @@ def _trained(task: Task, names: Sequence[str], index: int) -> Round:
         ).history
         shares.append(training.shares)
         losses.append(network_of(model).row_losses(x_val, y_val))
+        errors.check_losses(losses[-1], len(columns))
         fits.append((history["loss"][-1], training.best_epoch))
         models.append(model)
     loss, best_epoch = np.mean(fits, axis=0)

@@ -83,6 +83,14 @@ def test_nobody_dies_in_a_network_that_learns_nothing(rng):
     assert watch.events.empty
 
 
+def test_two_hundred_features_make_one_line_an_epoch(rng, capsys):
+    x = rng.normal(size=(1000, 200)).astype("float32")
+    watched(x, x[:, :3].sum(axis=1), epochs=4, verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 1 + 4
+    assert all(len(line) < 200 for line in lines[1:])
+
+
 # --- weights that are set: numbers in closed form ---------------------------------------------------------------------
 
 

@@ -46,6 +46,7 @@ def test_the_features_that_matter_are_kept_the_most_important_first(rng):
     assert "<img" in found._repr_html_()
 
 
+@pytest.mark.slow
 def test_between_enough_and_too_few_it_bisects(rng):
     x = rng.normal(size=(600, 16))
     found = selected(x, x[:, :5].sum(axis=1) + rng.normal(size=600), epochs=40)
@@ -77,6 +78,7 @@ def test_groups_are_kept_or_dropped_together(rng):
     assert list(found.importances.columns) == ["colour", "shape", "g", "h"]
 
 
+@pytest.mark.slow
 def test_channels_of_a_sequence_are_selected(rng):
     def of_sequences(num_features):
         layers = [keras.Input((4, num_features)), keras.layers.Flatten(), keras.layers.Dense(1)]
@@ -91,6 +93,7 @@ def test_channels_of_a_sequence_are_selected(rng):
     assert found.take(x).shape == (500, 4, 2)
 
 
+@pytest.mark.slow
 def test_equal_seeds_select_equal_features_and_leave_the_global_generators_alone(rng):
     x, y = table(rng)
     before = random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
@@ -100,6 +103,7 @@ def test_equal_seeds_select_equal_features_and_leave_the_global_generators_alone
     pd.testing.assert_frame_equal(one.importances, other.importances)
 
 
+@pytest.mark.slow
 def test_several_models_a_round_are_averaged(rng):
     x, y = table(rng)
     BUILT.clear()
@@ -107,6 +111,7 @@ def test_several_models_a_round_are_averaged(rng):
     assert [size for size in found.rounds["num_columns"] for _ in range(2)] == BUILT
 
 
+@pytest.mark.slow
 def test_given_rows_validate_and_weights_count(rng):
     x, y = table(rng)
     wrong = y.copy()
@@ -151,6 +156,17 @@ def test_a_bar_shows_the_rounds(rng, capsys):
     x, y = table(rng)
     selected(x, y, epochs=2, num_features=4, verbose=1)
     assert "features" in capsys.readouterr().out
+
+
+def test_a_network_that_diverges_is_told_of(rng):
+    def diverging(num_features):
+        model = keras.Sequential([keras.Input((num_features,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(1e20), "mse", jit_compile=False)
+        return model
+
+    x, y = table(rng)
+    with pytest.raises(FloatingPointError):
+        ks.select(diverging, x, y, epochs=3, verbose=0)
 
 
 def uncompiled(num_features):

@@ -147,6 +147,7 @@ from keras_sensitivity.errors.rows import (
 )
 from keras_sensitivity.errors.selection import (
     check_built,
+    check_losses,
     check_num_selected,
     refuse_other_selection,
     refuse_several_inputs,
@@ -206,6 +207,7 @@ __all__ = [
     "check_logged",
     "check_look",
     "check_looks",
+    "check_losses",
     "check_member",
     "check_mergeable",
     "check_model",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import keras
+import numpy as np
 
 from keras_sensitivity.errors.wording import axes, fail
 
@@ -101,3 +102,16 @@ def refuse_other_selection(folder: object) -> NoReturn:
         received="others",
         fix="pass another folder, or delete this one",
     )
+
+
+def check_losses(losses: np.ndarray[Any, Any], num_columns: int) -> None:
+    """Refuse losses by which nothing can be decided."""
+    bad = int(np.count_nonzero(~np.isfinite(losses)))
+    if bad:
+        fail(
+            f"The network on {num_columns} columns has a loss that is NaN or infinite.",
+            expected=f"finite losses of {len(losses):,} validation rows",
+            received=f"{bad:,} that are not",
+            fix="lower the learning rate, or standardise x and y",
+            error=FloatingPointError,
+        )

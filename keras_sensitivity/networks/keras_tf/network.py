@@ -75,6 +75,10 @@ class _Kept(NamedTuple):
     graph: Graph | None
 
 
+# Rows that are predicted at a time, where their losses are asked for.
+PREDICTED_ROWS = 256
+
+
 class KerasNetwork(Network):
     """A built Keras model; passes are traced once for each question and batch shape, and anew when the model changed.
 
@@ -191,7 +195,7 @@ class KerasNetwork(Network):
     def row_losses(self, x: Any, y: Any) -> Array:
         """The loss of each row of x, by what the model predicts."""
         targets = targets_of(self._model, y)
-        outputs = tf.nest.flatten(self._model.predict(x, verbose=0))
+        outputs = tf.nest.flatten(self._model.predict(x, batch_size=PREDICTED_ROWS, verbose=0))
         tensors = [tuple(map(tf.convert_to_tensor, each)) for each in (targets, outputs)]
         return np.asarray(RowLosses(self._model)(*tensors), dtype=float)
 
