@@ -110,7 +110,7 @@ def main() -> None:
     excerpt = [0, 1, 2, 3, 5, 7, 10, 20, 30, EPOCHS - 1]
     print(watch.trajectory.loc[excerpt].round(2).to_string())
 
-    print("\nFeatures that died (importance at or below the threshold at three looks in a row) or revived")
+    print("\nFeatures that died (their importance stayed below the threshold) or revived")
     print(watch.events.round(2).to_string(index=False))
 
     print("\nThe trained network beside the truth, in percent")

@@ -152,12 +152,12 @@ def select(
     >>> import keras_sensitivity as ks
     >>> def build(num_features):
     ...     model = keras.Sequential([keras.Input((num_features,)), keras.layers.Dense(1)])
-    ...     model.compile(keras.optimizers.Adam(0.1), "mse")
+    ...     model.compile(keras.optimizers.SGD(0.05), "mse")
     ...     return model
     >>> rng = np.random.default_rng(0)
     >>> x = rng.normal(size=(500, 8))
     >>> y = 3 * x[:, 5] + x[:, 2] + 0.1 * rng.normal(size=500)
-    >>> found = ks.select(build, x, y, epochs=30, seed=0, verbose=0)
+    >>> found = ks.select(build, x, y, epochs=6, seed=0, verbose=0)
     >>> found.features
     ['x5', 'x2']
     >>> found.rounds["num_features"].tolist()

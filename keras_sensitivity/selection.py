@@ -28,6 +28,19 @@ class Selection:
         rounds: One row a round, in the order in which they were trained: see `select`.
         importances: Percent, one row a round, one column a feature of x; NaN where a round was trained without it.
         model: The model that was trained on the kept features. It takes their columns alone, see `take`.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> import keras_sensitivity as ks
+    >>> def build(num_features):
+    ...     model = keras.Sequential([keras.Input((num_features,)), keras.layers.Dense(1)])
+    ...     model.compile(keras.optimizers.SGD(0.05), "mse")
+    ...     return model
+    >>> x = np.random.default_rng(0).normal(size=(200, 4))
+    >>> found = ks.select(build, x, x[:, 0] - x[:, 3], num_features=2, epochs=4, seed=0, verbose=0)
+    >>> sorted(found.features), found.take(x).shape
+    (['x0', 'x3'], (200, 2))
     """
 
     def __init__(
@@ -87,10 +100,10 @@ class Selection:
         >>> import keras_sensitivity as ks
         >>> def build(num_features):
         ...     model = keras.Sequential([keras.Input((num_features,)), keras.layers.Dense(1)])
-        ...     model.compile(keras.optimizers.Adam(0.1), "mse")
+        ...     model.compile(keras.optimizers.SGD(0.05), "mse")
         ...     return model
         >>> x = np.random.default_rng(0).normal(size=(200, 4))
-        >>> ax = ks.select(build, x, x[:, 0] - x[:, 3], epochs=20, seed=0, verbose=0).plot()
+        >>> ax = ks.select(build, x, x[:, 0] - x[:, 3], epochs=4, seed=0, verbose=0).plot()
         >>> ax.get_xlabel()
         'features'
         """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-import keras
 import numpy as np
 
 from keras_sensitivity.errors.wording import axes, fail
@@ -28,6 +27,8 @@ def check_num_selected(value: object, most: int) -> None:
 
 def check_built(model: object, shape: tuple[int, ...]) -> None:
     """Refuse what ``build`` returned, if it is no compiled model for rows of this shape."""
+    import keras  # not before it is known that there is a backend
+
     num_columns = shape[-1]
     if not isinstance(model, keras.Model):
         fail(

@@ -194,10 +194,13 @@ class KerasNetwork(Network):
 
     def row_losses(self, x: Any, y: Any) -> Array:
         """The loss of each row of x, by what the model predicts."""
-        targets = targets_of(self._model, y)
-        outputs = tf.nest.flatten(self._model.predict(x, batch_size=PREDICTED_ROWS, verbose=0))
-        tensors = [tuple(map(tf.convert_to_tensor, each)) for each in (targets, outputs)]
-        return np.asarray(RowLosses(self._model)(*tensors), dtype=float)
+        targets, losses = targets_of(self._model, y), RowLosses(self._model)
+        found = []
+        for start in range(0, len(x), PREDICTED_ROWS):  # `predict` would be traced anew for each of many models
+            rows = slice(start, start + PREDICTED_ROWS)
+            outputs = tf.nest.flatten(self._model(x[rows], training=False))
+            found.append(losses([tf.convert_to_tensor(each[rows]) for each in targets], outputs))
+        return np.concatenate(found).astype(float)
 
     def loss_pass(self, batch: Batch, question: Question) -> Pass[Array]:
         """The losses of rows, and after swaps."""
