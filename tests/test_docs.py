@@ -19,7 +19,7 @@ from keras_sensitivity import plots
 from keras_sensitivity.command import main
 
 ROOT = pathlib.Path(__file__).parent.parent
-SLOW = ["beside.md"]  # it imports SHAP
+SLOW = ["beside.md", "select.md"]  # the one imports SHAP, the other trains a dozen networks
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 

@@ -58,6 +58,7 @@ def test_of_two_copies_one_dies_for_the_other_can_stand_in_for_it(rng):
     assert "b" not in watch.dead_features
 
 
+@pytest.mark.slow
 def test_useful_columns_that_are_correlated_both_live(rng):
     x = pd.DataFrame(rng.normal(size=(3000, 3)), columns=list("abc"))
     x["b"] = 0.9 * x["a"] + np.sqrt(1 - 0.81) * x["b"]

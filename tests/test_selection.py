@@ -67,6 +67,7 @@ def test_a_number_of_features_is_kept_whatever_the_loss_says(rng):
     assert found.model.input_shape == (None, 3)
 
 
+@pytest.mark.slow
 def test_groups_are_kept_or_dropped_together(rng):
     codes, other = (np.eye(3)[rng.integers(3, size=500)] for _ in range(2))
     x = pd.DataFrame(np.column_stack([codes, other, rng.normal(size=(500, 2))]), columns=list("abcdefgh"))
