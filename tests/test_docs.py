@@ -13,6 +13,7 @@ import gallery
 import math_fences
 import public_models_page
 import pytest
+import selection_rates_page
 
 import keras_sensitivity as ks
 from keras_sensitivity import plots
@@ -105,7 +106,7 @@ def test_links_lead_somewhere(page):
 
 @pytest.mark.parametrize(
     "study",
-    [agreement_page, death_rates_page, public_models_page],
+    [agreement_page, death_rates_page, public_models_page, selection_rates_page],
     ids=lambda study: study.__name__,
 )
 def test_the_tables_of_the_studies_are_those_of_their_results(study):

@@ -1,5 +1,6 @@
 """The examples find what the paper has; `make examples` runs them as scripts."""
 
+import json
 import re
 
 import _datasets
@@ -16,6 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import seeds
+import selection_rates
+import selection_rates_page
 import simulation
 
 import keras_sensitivity as ks
@@ -55,7 +58,7 @@ def test_dead_features(rng, tmp_path):
     np.testing.assert_allclose([*x.mean(), y.mean()], 0, atol=0.1)
     np.testing.assert_allclose([*x.std(), y.std()], 1, atol=0.05)
     keras.utils.set_random_seed(0)
-    model, watch, _ = dead_features.train(x, y, (x, y), epochs=12)
+    model, watch, _ = dead_features.train(x, y, (x, y), epochs=25)
     assert watch.dead_features == dead_features.IRRELEVANT
     assert dead_features.error(model, x, y) < 10
     dead_features.draw({"one": watch, "two": watch}, tmp_path / "picture.png")
@@ -65,20 +68,37 @@ def test_dead_features(rng, tmp_path):
 def test_the_study_of_dead_features_in_small(monkeypatch, tmp_path):
     monkeypatch.setattr(death_rates, "TEST_ROWS", 256)
     monkeypatch.setattr(death_rates, "EPOCHS", {512: 8})
-    cases = [death_rates.Case("paper", 512, "tanh", "small", 0), death_rates.Case("sequence", 512, "relu", "small", 0)]
+    kinds = ("paper", "tanh", 0.0), ("sequence", "relu", 0.003)
+    cases = [death_rates.Case(name, 512, activation, "small", l2, 0) for name, activation, l2 in kinds]
     rows = []
     for case in cases:
-        death_rates.fit_and_keep(case, death_rates.fit, tmp_path)
-        with np.load(death_rates.file_of(case, tmp_path)) as kept:
-            rows.append(death_rates.outcome(case, dict(kept)))
-            assert kept["usage"].shape[0] == kept["probes"].shape[0] == len(kept["test_loss"]) == 8
-            by_hand = kept["usage"] <= kept["band"][:, 1:]
-            dead = set(death_rates.judged(dict(kept), ks.DeadFeatureMonitor(patience=1), probed=True).dead)
-            assert dead <= set(np.flatnonzero((kept["usage"] <= 1.25 * kept["band"][:, 1:])[-1]))
-            assert by_hand.any()
-    section = death_rates_page.section(pd.DataFrame(rows).assign(loss_over_best=[1.0, 1.2]))
-    assert "1 of the 2 networks generalise" in section
-    assert f"of {rows[0]['useful']})" in section
+        death_rates.fit_and_keep(case, tmp_path)
+        rows += death_rates.rows_of(case, json.loads(death_rates.file_of(case, tmp_path).read_text()))
+    assert [row["rule"] for row in rows[:4]] == list(death_rates_page.RULES)
+    rows[0] |= {"dead": "x5:3 x6:4 x0:5", "redundant": "x0", "for_a_while": "x1"}
+    table = pd.DataFrame(rows)
+    table = pd.concat([table, pd.DataFrame(map(death_rates_page.counted, rows))], axis=1)
+    first = table.iloc[0]
+    assert (first["irrelevant"], first["useful"]) == (3, 4)  # x4 counts as neither
+    assert (first["looks"], first["false"], first["while"]) == ({"x5": 3, "x6": 4}, {"x0"}, {"x1"})
+    assert death_rates_page.scores(table.iloc[:1]) == {
+        "irrelevant, reported at the end": "66.7 %",
+        "looks until then: median, 80 %": "4, 4",
+        "useful, dead at the end": "25.0 % (1 of 4)",
+        "useful, dead for a while": "25.0 %",
+    }
+    assert "All 2 networks" in death_rates_page.section(table)
+
+
+def test_the_data_of_the_published_benchmark_are_those_of_its_formulas():
+    for data, count in selection_rates.TRUE_FEATURES.items():
+        x, y, matter = selection_rates.draw(selection_rates.Case(data, 16, 0))
+        assert x.shape == (1000, 16)
+        assert abs(y.mean() - 0.5) < 0.06  # their constants balance the classes
+        assert len(matter) == count
+        assert set(selection_rates_page.PUBLISHED[data]) == set(selection_rates.NUM_FEATURES)
+        others = [column for column in range(16) if f"x{column}" not in matter]
+        assert max(abs(np.corrcoef(x[:, column], y)[0, 1]) for column in others) < 0.15
 
 
 def test_seeds(rng, tmp_path):
