@@ -13,6 +13,7 @@ import pandas as pd
 
 from keras_sensitivity import errors
 from keras_sensitivity.rows.arrays import as_array
+from keras_sensitivity.rows.rows import weights_of
 
 __all__ = ["Candidates"]
 
@@ -60,7 +61,7 @@ class Candidates:
         errors.check_unique_names("x", names)
         if groups is not None:
             errors.check_groups(groups, names)
-        labels, weights = _labels(y, len(values)), _weights(sample_weight, len(values))
+        labels, weights = _labels(y, len(values)), weights_of(sample_weight, len(values))
         if validation_data is None:
             order = np.random.default_rng(seed).permutation(len(values))
             count = max(1, round(VALIDATION_PART * len(values)))
@@ -127,15 +128,6 @@ def _labels(y: Any, num_rows: int) -> Any:
     return found
 
 
-def _weights(sample_weight: Any, num_rows: int) -> Array | None:
-    if sample_weight is None:
-        return None
-    weights = np.asarray(sample_weight, dtype=float).reshape(-1)
-    if len(weights) != num_rows or not np.isfinite(weights).all() or (weights < 0).any():
-        errors.refuse_sample_weights(f"weights of shape {np.shape(sample_weight)}", num_rows, None)
-    return weights
-
-
 def _rows(structure: Any, rows: Array) -> Any:
     """Some rows of everything in a structure; None of None."""
     return None if structure is None else keras.tree.map_structure(lambda each: each[rows], structure)
@@ -150,4 +142,4 @@ def _validation(given: tuple[Any, ...], shape: tuple[int, ...], feature_names: A
     values = _table(x_val, "x of validation_data")[1]
     if values.shape[1:] != shape[1:]:
         errors.refuse_shape_to_select("x of validation_data", values.shape, expected=shape[1:])
-    return values, _labels(y_val, len(values)), _weights(rest[0] if rest else None, len(values))
+    return values, _labels(y_val, len(values)), weights_of(rest[0] if rest else None, len(values))

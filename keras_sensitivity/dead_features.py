@@ -187,9 +187,7 @@ def _in_a_row(before: Mapping[str, int], names: Sequence[str], is_so: Array) -> 
 
 
 def _logarithms(importance: Importance) -> Logarithms:
-    tiny = np.finfo(float).tiny
-    both = importance.usage.to_numpy(), np.asarray(importance.probes)
-    return Logarithms(*(tuple(np.log(np.maximum(each, tiny)).tolist()) for each in both))
+    return Logarithms(*(tuple(shares.logarithms(each).tolist()) for each in (importance.usage, importance.probes)))
 
 
 def _is_rising(recent: Sequence[Logarithms], num_features: int) -> Array:

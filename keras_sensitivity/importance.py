@@ -33,9 +33,6 @@ Array = np.ndarray[Any, Any]
 # When a number is to be taken with care: see `Importance.table` and `Importance.agreement`.
 HEAVY, RARE, DIFFERENCE, FACTOR = 0.5, 0.95, 2.0, 1.5
 
-# Below it, logarithms would be infinite.
-TINY = np.finfo(float).tiny
-
 # What the numbers of a condensed importance are called in its file.
 KEPT = "numbers/"
 
@@ -227,7 +224,7 @@ class Importance:
     @property
     def noise_average(self) -> float | None:
         """The middle of the noise band: the geometric mean of `probes`, percent."""
-        return None if self._probes is None else float(np.exp(np.log(np.maximum(self._probes, TINY)).mean()))
+        return None if self._probes is None else float(np.exp(shares.logarithms(self._probes).mean()))
 
     @property
     def num_noise_values(self) -> float:

@@ -190,7 +190,8 @@ def select(
         if verbose
         else None
     )
-    with _global_seeds(seed):
+    # Whoever draws from Python's and NumPy's global generators afterwards goes on as if nobody had set their seeds.
+    with untouched_randomness() if seed is not None else contextlib.nullcontext():
         for names in _proposals(rounds, candidates.names, num_features):
             rounds.append(kept.round(len(rounds)) or kept.keep(len(rounds), _trained(task, names, len(rounds))))
             if bar is not None:
@@ -314,10 +315,3 @@ def _selection(rounds: Sequence[Round], candidates: Candidates, num_features: in
         importances=importances.reindex(columns=candidates.names).rename_axis("round"),
         model=rounds[chosen].model,
     )
-
-
-@contextlib.contextmanager
-def _global_seeds(seed: int | None) -> Iterator[None]:
-    """Python's and NumPy's global generators, which a seed sets, go on afterwards as if nobody had drawn from them."""
-    with untouched_randomness() if seed is not None else contextlib.nullcontext():
-        yield

@@ -296,9 +296,14 @@ def noise_band(probes: Array) -> tuple[float, float]:
     Args:
         probes: Their importances, percent, shape (num_probes,).
     """
-    logs = np.log(np.maximum(probes, np.finfo(float).tiny))
+    logs = logarithms(probes)
     lower, upper = prediction_bounds(logs, 0.99)
     return float(np.exp(lower)), float(np.exp(min(upper, logs.max() + np.log(MOST_OVER_PROBES))))
+
+
+def logarithms(shares: Any) -> Array:
+    """Of shares that may be 0, which has the smallest that there is."""
+    return np.asarray(np.log(np.maximum(shares, np.finfo(float).tiny)))
 
 
 def prediction_bounds(values: Array, level: float) -> tuple[float, float]:

@@ -7,7 +7,7 @@ docs/results/random_columns.csv.
 import pathlib
 
 import pandas as pd
-from death_rates_page import replaced
+from death_rates_page import replaced, table
 
 DOCS = pathlib.Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "select.md"
@@ -35,57 +35,51 @@ def results() -> pd.DataFrame:
     return pd.read_csv(RESULTS, comment="#")
 
 
-def benchmark(table: pd.DataFrame) -> str:
+def benchmark(found: pd.DataFrame) -> str:
     """The benchmark beside what was published."""
-    rows = []
-    for row in table.to_dict("records"):
+    rows = {}
+    for row in found.to_dict("records"):
         saliency, neural, every = PUBLISHED[row["data"]][row["num_features"]]
-        rows.append(
-            {
-                "data, features": f"{row['data'].upper()}, {row['num_features']}",
-                "`select`, mean": f"{row['mean']:.0f}",
-                "lowest to highest": f"{row['lowest']} to {row['highest']}",
-                "gradient saliency": saliency,
-                "best neural method": neural,
-                "best of all": every,
-            }
-        )
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True, colalign=["left", *["right"] * 5]) + "\n"
+        rows[f"{row['data'].upper()}, {row['num_features']}"] = {
+            "`select`, mean": f"{row['mean']:.0f}",
+            "lowest to highest": f"{row['lowest']} to {row['highest']}",
+            "gradient saliency": str(saliency),
+            "best neural method": str(neural),
+            "best of all": str(every),
+        }
+    return table(rows, "data, features")
 
 
 def random_columns() -> str:
     """What became of random columns."""
-    rows = []
+    rows = {}
     for name, part in pd.read_csv(RANDOM, comment="#").groupby("data", sort=False):
         difference = part["error_selected"] - part["error_all"]
         error = difference.std(ddof=1) / len(part) ** 0.5
-        rows.append(
-            {
-                "data": f"{name} ({len(part)} seeds)",
-                "random columns, dead": f"{part['random_dead'].sum()} of {part['random'].sum()}",
-                "selected": f"{part['random_selected'].sum()}",
-                "real ones, selected": f"{part['real_selected'].mean():.0f} of {part['real'].iloc[0]}",
-                "error on new rows, all": f"{part['error_all'].mean():.4f}",
-                "selected, less all": f"{difference.mean():+.4f} ± {error:.4f}",
-            }
-        )
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True, colalign=["left", *["right"] * 5]) + "\n"
+        rows[f"{name} ({len(part)} seeds)"] = {
+            "random columns, dead": f"{part['random_dead'].sum()} of {part['random'].sum()}",
+            "selected": f"{part['random_selected'].sum()}",
+            "real ones, selected": f"{part['real_selected'].mean():.0f} of {part['real'].iloc[0]}",
+            "error on new rows, all": f"{part['error_all'].mean():.4f}",
+            "selected, less all": f"{difference.mean():+.4f} ± {error:.4f}",
+        }
+    return table(rows, "data")
 
 
-def section(table: pd.DataFrame) -> str:
+def section(found: pd.DataFrame) -> str:
     """The results in tables."""
     return f"""
-Percent of the features that matter among those that were kept, over {table["draws"].iloc[0]} draws:
+Percent of the features that matter among those that were kept, over {found["draws"].iloc[0]} draws:
 
-{benchmark(table)}
+{benchmark(found)}
 Random columns beside as many real ones:
 
 {random_columns()}"""
 
 
-def page(text: str, table: pd.DataFrame) -> str:
+def page(text: str, found: pd.DataFrame) -> str:
     """The page with these results."""
-    return replaced(text, BEGIN, section(table))
+    return replaced(text, BEGIN, section(found))
 
 
 if __name__ == "__main__":

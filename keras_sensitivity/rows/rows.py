@@ -24,7 +24,7 @@ from keras_sensitivity.rows.reservoir import Reservoir, subset
 from keras_sensitivity.rows.sparse import SparseRows
 from keras_sensitivity.rows.tables import as_pandas
 
-__all__ = ["Rows", "read"]
+__all__ = ["Rows", "read", "weights_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -318,10 +318,10 @@ def _chunk(
     count = len(leaves[0])
     if count == 0:
         errors.refuse_some_rows() if batch is None else errors.refuse_empty_batch(batch)
-    return tuple(columns), Chunk(tuple(leaves), _weights(weights, count, batch))
+    return tuple(columns), Chunk(tuple(leaves), weights_of(weights, count, batch))
 
 
-def _weights(weights: Any, count: int, batch: int | None) -> Array | None:
+def weights_of(weights: Any, count: int, batch: int | None = None) -> Array | None:
     """The weight of each row, shape (count,); they belong to the rows by their places, whatever index they have."""
     if weights is None:
         return None

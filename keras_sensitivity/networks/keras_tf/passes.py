@@ -351,6 +351,11 @@ class InputPass(KerasPass[tuple[Moments, "Entries | None"]]):
         return (moments, Entries(*rows) if rows else None), reached
 
 
+def _swapped(own: tf.Tensor, other: tf.Tensor, is_other: tf.Tensor) -> tf.Tensor:
+    """Rows after each swap, one swap after the other, shape (num_swaps * batch_size, *row_shape)."""
+    return tf.reshape(tf.where(is_other[:, None], other[None], own[None]), (-1, *own.shape[1:]))
+
+
 class SwapPass(KerasPass[Array]):
     """The pass of swaps: all of them beside each other are one batch of the model; no derivative is run.
 
@@ -376,8 +381,7 @@ class SwapPass(KerasPass[Array]):
         count = len(batch) // 3
         rows = []
         for own, other, is_other in zip(batch[:count], batch[count : 2 * count], batch[2 * count :], strict=True):
-            swapped = tf.where(is_other[:, None], other[None], own[None])
-            swapped = tf.reshape(swapped, (-1, *own.shape[1:]))
+            swapped = _swapped(own, other, is_other)
             rows.append(tf.concat([own, swapped], axis=0) if self._has_probes else swapped)
         return tuple(rows)
 
@@ -412,10 +416,7 @@ class LossPass(KerasPass[Array]):
         own, other, is_other = (batch[start : start + count] for start in range(0, 3 * count, count))
         noise, targets = batch[3 * count], batch[3 * count + 1 :]
         copies = 2 + noise.shape[0]  # the rows, their partners, and what is swapped
-        x = [
-            tf.concat([a, b, tf.reshape(tf.where(c[:, None], b[None], a[None]), (-1, *a.shape[1:]))], axis=0)
-            for a, b, c in zip(own, other, is_other, strict=True)
-        ]
+        x = [tf.concat([a, b, _swapped(a, b, is_b)], axis=0) for a, b, is_b in zip(own, other, is_other, strict=True)]
         model = self._whole_model()
         with borrowed(model) as loan:
             Noise(model, loan, copies, tf.pad(noise, ((2, 0), (0, 0))))
