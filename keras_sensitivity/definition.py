@@ -50,6 +50,8 @@ class Definition:
             these there is nothing, and a slope there is an accident. Of all others, and of whatever has a time axis, it
             takes the derivative, and of all where more than 64 would be swapped. With a ``scale`` other than "path" the
             numbers would not be comparable, and "auto" is the derivative throughout.
+        step: How far a function that is no Keras model is moved for a derivative, in standard deviations of the column,
+            up and down. Trees are made of steps, so that a short move says nothing: below 0.1 they come out wrong.
 
     Raises:
         TypeError, ValueError: At once, where an argument has none of these values.
@@ -58,7 +60,7 @@ class Definition:
 
     >>> import keras_sensitivity as ks
     >>> ks.Definition(output=1, logits=True)
-    Definition(output=1, logits=True, lags='all', scale='path', mode='auto', change='auto')
+    Definition(output=1, logits=True, lags='all', scale='path', mode='auto', change='auto', step=0.25)
     >>> ks.PAPER == ks.Definition(lags="current", scale=None)
     True
     """
@@ -69,6 +71,7 @@ class Definition:
     scale: Any = "path"
     mode: Literal["auto", "static", "many-to-one", "many-to-many", "all-steps"] = "auto"
     change: Literal["auto", "derivative", "swap"] = "auto"
+    step: float = 0.25
 
     def __post_init__(self) -> None:
         errors.check_output_argument(self.output)
@@ -77,6 +80,7 @@ class Definition:
         errors.check_scale_argument(self.scale)
         errors.check_one_of("mode", self.mode, ("auto", "static", "many-to-one", "many-to-many", "all-steps"))
         errors.check_one_of("change", self.change, ("auto", "derivative", "swap"))
+        errors.check_step(self.step)
         if isinstance(self.output, np.integer):
             object.__setattr__(self, "output", int(self.output))
         if not isinstance(self.scale, str) and self.scale is not None:

@@ -301,7 +301,8 @@ class Importance:
         - ``mean``, ``std``: of the derivative over rows, units and lags, scaled as that is for ``rms``, so that for one
           unit, no time axis and no swap ``rms**2 == mean**2 + std**2``. The sign of ``mean`` is the direction of the
           effect; a ``std`` near 0 means a linear one. Derivatives of several units may cancel: choose one with
-          ``Definition(output=...)``. NaN for groups and codes, and where the units were not measured one by one.
+          ``Definition(output=...)``. NaN for groups and codes, where the units were not measured one by one, and where
+          a feature was swapped and no derivative taken, or it was 0 in all rows.
         - ``change``: what the feature was changed by: "derivative" or "swap", see `Definition`.
         - ``caution``: why a derivative may say something else than a real change: "heavy tails", where the outermost
           4 % of the values make more than half of the variance; "rare values", where 95 % of the rows have about the
@@ -309,13 +310,14 @@ class Importance:
         - ``rank``: 1 for the most important.
         """
         importance = self.features
-        mean, std = self._sizes.mean_and_std if self._num_draws is None else (np.nan, np.nan)
+        mean, std = self._sizes.mean_and_std if self._num_draws is None else np.full((2, len(importance)), np.nan)
+        has_derivatives = ~(self._is_swapped & (mean == 0) & (std == 0))
         columns = {
             "importance": importance,
             "standard_error": self.standard_errors,
             "rms": self.rms,
-            "mean": mean,
-            "std": std,
+            "mean": np.where(has_derivatives, mean, np.nan),
+            "std": np.where(has_derivatives, std, np.nan),
             "change": np.where(self._is_swapped, "swap", "derivative"),
             "caution": self._cautions,
             "rank": importance.rank(ascending=False, method="first").astype(int),

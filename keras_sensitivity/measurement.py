@@ -25,7 +25,7 @@ from keras_sensitivity.redundancy import column_moments
 from keras_sensitivity.rows.chunks import Chunk
 from keras_sensitivity.rows.rows import Rows
 from keras_sensitivity.swapping import Swapping
-from keras_sensitivity.swaps import Swaps, check_swaps, chosen, columns_by_feature, columns_by_lag
+from keras_sensitivity.swaps import MOST_SWAPPED, Swaps, check_swaps, chosen, columns_by_feature, columns_by_lag
 
 __all__ = ["Measurement"]
 
@@ -78,7 +78,9 @@ class Measurement:
         background: Rows | None = None,
         y: Any = None,
     ) -> None:
-        self._plan = plan = Plan(network.look_pass, network, rows, definition=definition, options=options)
+        self._plan = plan = Plan(
+            network.look_pass, network, rows, definition=definition, options=options, background=background
+        )
         self._network = network
         self._values: Plan[tuple[Moments, Entries | None]] | None = None
         self._definition = definition
@@ -92,6 +94,8 @@ class Measurement:
         if background is not None and isinstance(definition.scale, str):
             self._values = Plan(network.input_pass, network, background, definition=definition, options=options)
         check_swaps(definition, plan.blocks, plan.features)
+        if network.takes_differences and not definition.may_swap:
+            _refuse_words(definition, plan)
         self._pool = rows if background is None else background
         self._losses = None if y is None else LossChanges(network, plan, rows, y)
         self._is_ready = False
@@ -107,7 +111,9 @@ class Measurement:
         sample = self._pool.sample()
         if definition.scale == "path" and not self._is_wide:
             self._bins = _bins(plan.traced.parts, plan.traced.num_probes, sample)
-        self.swapped = chosen(definition, plan.blocks, plan.features, sample)
+        # What takes differences takes two calls for them, and has none of codes.
+        most = None if self._network.takes_differences else MOST_SWAPPED
+        self.swapped = chosen(definition, plan.blocks, plan.features, sample, most=most)
         if self.swapped and sample.lengths is not None:
             errors.refuse_swapped_lengths()
         if self.swapped:
@@ -175,7 +181,8 @@ class Measurement:
             if tally is not None:
                 if [leaf.shape for leaf in batch] != [leaf.shape for leaf in plan.first_batch]:
                     errors.refuse_swapped_lengths()
-                tally.add(batch, weights, self._h(seen.rows) if len(self.swapped) < num_features else None)
+                with plan.naming_rows(index):
+                    tally.add(batch, weights, self._h(seen.rows) if len(self.swapped) < num_features else None)
             if index == 0 and plan.num_batches != 1:
                 self._warn_if_slow(time.perf_counter() - start)
         assert look is not None
@@ -212,7 +219,7 @@ class Measurement:
             return importance
         rows, chunk = self._pool.some(num_rows)
         swaps = Swaps([columns[index] for index in asked], (), chunk, is_own=True)
-        if plan.traced.num_probes:  # whose noise is to stay that of the row
+        if plan.traced.num_probes or self._network.takes_differences:  # whose noise is to stay; which take calls
             partners, weights = swaps.partners(np.arange(len(chunk))), chunk.row_weights
             outputs = Swapping(self._network, plan, swaps, rows).run(rows, weights, partners)
         else:
@@ -337,6 +344,13 @@ class Measurement:
         if warning.__name__ not in self._warned:
             self._warned.add(warning.__name__)
             warning(*arguments)
+
+
+def _refuse_words(definition: Definition, plan: Plan[Any]) -> None:
+    """Refuse to take differences of words."""
+    words = [name for block in plan.blocks if not block.is_number for name in block.columns]
+    if words:
+        errors.refuse_words_to_move(words, f"change={definition.change!r}, scale={definition.scale!r}")
 
 
 def _merged(one: Look, other: Look) -> Look:

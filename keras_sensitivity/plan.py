@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 from keras_sensitivity import errors
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Block, Features
-from keras_sensitivity.networks.network import Batch, JitCompile, Network, Part, Pass, Question
+from keras_sensitivity.networks.network import Batch, JitCompile, Network, Part, Pass, Question, RowError
 from keras_sensitivity.rows.names import default_names
 from keras_sensitivity.rows.rows import Rows
 
@@ -81,6 +82,7 @@ class Plan(Generic[R]):
         definition: What is differentiated.
         options: As in `measure`.
         keeps_rows: Whether the results of single rows are kept, not only sums.
+        background: Rows that tell how far values scatter; None: the rows themselves.
 
     Attributes:
         features: The names of what is measured.
@@ -101,13 +103,15 @@ class Plan(Generic[R]):
         definition: Definition,
         options: Options,
         keeps_rows: bool = False,
+        background: Rows | None = None,
     ) -> None:
         inputs = rows.inputs
         if options.exclude:
             errors.check_excluded(options.exclude, inputs.names)
         jit_compile: JitCompile = options.jit_compile
         definition = options.with_output(definition)
-        self.question = Question(inputs, definition, tuple(options.exclude), jit_compile, rows.has_missing)
+        sample = tuple(leaf[:] for leaf in (background or rows).sample().leaves) if network.takes_differences else None
+        self.question = Question(inputs, definition, tuple(options.exclude), jit_compile, rows.has_missing, sample)
         self._kind = kind
         self.rows = rows
         try:
@@ -127,10 +131,11 @@ class Plan(Generic[R]):
 
     def _begin(self, network: Network, asked: int | None, keeps_rows: bool) -> None:
         """Choose the size of the batches, and make the pass for it."""
-        self.most_rows = network.fixed_batch_size or _most_rows(network, self.rows)
+        self.most_rows = network.fixed_batch_size or network.most_rows or _most_rows(network, self.rows)
         self.batch_size = _batch_size(network, self.rows, asked, keeps_rows)
         self.first_batch = self.rows.first_batch(self.batch_size)[0]
-        self.traced = self._kind(self.first_batch, self.question)
+        with self.naming_rows(0):
+            self.traced = self._kind(self.first_batch, self.question)
         self._of_other_lengths: dict[Any, Pass[R]] = {}
 
     def _pass_for(self, batch: Batch) -> Pass[R]:
@@ -209,7 +214,8 @@ class Plan(Generic[R]):
         masked: list[int] = []
         weight = 0.0
         for index, (batch, weights) in enumerate(batches):
-            result, reached = self._pass_for(batch)(batch, weights)
+            with self.naming_rows(index):
+                result, reached = self._pass_for(batch)(batch, weights)
             masked += self._masked(reached, weights, index)
             weight += weights.sum()
             yield batch, weights, result
@@ -226,6 +232,15 @@ class Plan(Generic[R]):
             errors.refuse_masked(masked)
         if self.rows.num_rows == len(self.rows.first) and not self.rows.first.row_weights.any():
             errors.refuse_weightless()
+
+    @contextlib.contextmanager
+    def naming_rows(self, index: int) -> Iterator[None]:
+        """Where a network fails at a row of the batch with this index, the error says which row of x that is."""
+        try:
+            yield
+        except RowError as failed:
+            row = index * self.batch_size + failed.row
+            errors.refuse_failed_row(self.rows.position(min(row, (self.rows.num_rows or row + 1) - 1)), failed.error)
 
     def _masked(self, reached: Array, weights: Array, batch: int) -> list[int]:
         """Where rows stand in the user's x that have a weight, and no step that is not masked."""

@@ -24,13 +24,20 @@ from keras_sensitivity.moments import CrossMoments, Means, product
 from keras_sensitivity.networks.network import Batch, Pass
 from keras_sensitivity.rows.chunks import Chunk
 from keras_sensitivity.rows.sparse import SparseRows
+from keras_sensitivity.values import has_few_values
 
-__all__ = ["FEW_VALUES", "Column", "Swaps", "Tally", "check_swaps", "chosen", "columns_by_feature", "columns_by_lag"]
+__all__ = [
+    "MOST_SWAPPED",
+    "Column",
+    "Swaps",
+    "Tally",
+    "check_swaps",
+    "chosen",
+    "columns_by_feature",
+    "columns_by_lag",
+]
 
 Array = np.ndarray[Any, Any]
-
-# A column of at most so many different values has nothing in between: a network's slope there is an accident.
-FEW_VALUES, ROWS_OF_A_VALUE = 32, 4
 
 # Features that "auto" swaps at the most: each costs a forward pass at every look, and a text has hundreds of words.
 MOST_SWAPPED = 64
@@ -105,7 +112,14 @@ def check_swaps(definition: Definition, blocks: Sequence[Block], features: Featu
             errors.refuse_swapped_entries()
 
 
-def chosen(definition: Definition, blocks: Sequence[Block], features: Features, sample: Chunk) -> tuple[int, ...]:
+def chosen(
+    definition: Definition,
+    blocks: Sequence[Block],
+    features: Features,
+    sample: Chunk,
+    *,
+    most: int | None = MOST_SWAPPED,
+) -> tuple[int, ...]:
     """The features that are swapped, by their positions.
 
     Args:
@@ -113,6 +127,7 @@ def chosen(definition: Definition, blocks: Sequence[Block], features: Features, 
         blocks: How the measured tensors are read.
         features: What they make up.
         sample: Rows by which "auto" tells which columns have few values.
+        most: How many "auto" swaps; where there are more, none. None: any number.
     """
     if not definition.may_swap:
         return ()
@@ -126,17 +141,10 @@ def chosen(definition: Definition, blocks: Sequence[Block], features: Features, 
         for index, each in enumerate(columns)
         if each
         and not any((column.source,) in sequences_and_images for column in each)
-        and all(column.source in codes or _has_few_values(column.of(sample.leaves)) for column in each)
+        and all(column.source in codes or has_few_values(column.of(sample.leaves)) for column in each)
     )
-    found = tuple(itertools.islice(few, MOST_SWAPPED + 1))
-    return found if len(found) <= MOST_SWAPPED else ()
-
-
-def _has_few_values(values: Array) -> bool:
-    """Whether a column has few values, each of which several rows share."""
-    few = min(FEW_VALUES, values.size // ROWS_OF_A_VALUE)
-    # The first rows tell at once of most columns that they have more.
-    return all(len(np.unique(part)) <= few for part in (values[: 4 * FEW_VALUES], values))
+    found = tuple(itertools.islice(few, None if most is None else most + 1))
+    return found if most is None or len(found) <= most else ()
 
 
 class Swaps:

@@ -59,7 +59,10 @@ def measure(
     """Measure how important each feature is to a model.
 
     Args:
-        model: A built Keras model, or an object that holds one as ``model_`` or ``model``. It is not changed.
+        model: A built Keras model, or an object that holds one as ``model_`` or ``model``; a saved one, as
+            `keras.layers.TFSMLayer` or `tf.saved_model.load` has it. It is not changed. Or any function of rows, such
+            as ``forest.predict_proba``, that takes x as it is passed (arrays in floating point) and returns a number,
+            or as many for each row: its derivatives are differences, see ``step`` of `Definition`.
         x: Rows as they go into ``model.fit``: array, tensor or DataFrame of shape (num_samples, num_features); array of
             shape (num_samples, num_steps, num_features), or (num_samples, height, width, channels), or
             (num_samples, num_steps, height, width, channels); integers and strings that the model looks up; for
@@ -84,7 +87,8 @@ def measure(
         num_samples: Rows to measure, a fixed random subset; None: all. A stream is read through once for it; where that
             takes more than 10 seconds, as far as they go. Of generators and streams without end the first rows are
             taken. Both are warned of.
-        batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only.
+        batch_size: Rows of one pass; None: chosen from the model's size. It changes memory and time only. Of a function
+            rows of a call at the most; None: 8,192.
         jit_compile: Whether to compile with XLA; "auto": only on a GPU, where the layers support it.
         verbose: 0: silent. 1: a progress bar, which compiler was chosen and why, how many features are swapped; and of
             tables the importances are compared with those of real changes on 512 rows, which costs as many forward
@@ -114,14 +118,17 @@ def measure(
     options = Options(feature_names, groups, exclude, batch_size, jit_compile, output_names)
     options.check(definition, num_samples)
     with untouched_randomness():
-        network = network_of(model)
+        network = network_of(model, batch_size)
         rows = read(x, network, num_samples=num_samples, weights=sample_weight)
         others = _background(background, x, network)
         measurement = Measurement(network, rows, definition=definition, options=options, background=others)
         if verbose:
             print(f"keras_sensitivity: {measurement.description}", flush=True)
         importance = measurement.look(progress=bool(verbose))
-        return measurement.checked(importance) if verbose else importance
+        if verbose:
+            importance = measurement.checked(importance)
+            _tell_effort(network)
+        return importance
 
 
 def explain(
@@ -142,7 +149,7 @@ def explain(
     """Explain single predictions: how much each feature moves the output near each row of x.
 
     Args:
-        model: A built Keras model, or an object that holds one as ``model_`` or ``model``. It is not changed.
+        model: As in `measure`. Of a function the derivatives are differences; words and categories have none.
         x: The rows to explain, of the shapes that `measure` takes; one row is ``x[:1]``.
         background: Rows like x, such as the training data, that give the standard deviations for ``scale="path"`` and
             "std", and say which columns have few values and which of these are common (see `Explanation.table`). None:
@@ -188,19 +195,28 @@ def explain(
     if is_stream(x) and is_endless(x):
         errors.refuse_endless()
     with untouched_randomness():
-        network = network_of(model)
+        network = network_of(model, batch_size)
         # Of a stream, too, the rows are a part of the result.
         rows = read(x, network, num_samples=sys.maxsize if is_stream(x) else None)
         if not rows.has_one_length:
             errors.refuse_lengths()
-        plan = Plan(network.row_pass, network, rows, definition=definition, options=options, keeps_rows=True)
+        others = _background(background, x, network)
+        plan = Plan(
+            network.row_pass,
+            network,
+            rows,
+            definition=definition,
+            options=options,
+            keeps_rows=True,
+            background=others,
+        )
         is_scaled = isinstance(definition.scale, str)
         if is_scaled and background is None and rows.num_rows == 1:
             is_scaled, definition = False, dataclasses.replace(definition, scale=None)
             errors.warn_single_row()
         if verbose:
             print(f"keras_sensitivity: {plan.description}", flush=True)
-        inputs, others = None, _background(background, x, network)
+        inputs = None
         flipped = flips(network, plan, definition, (others or rows).sample())
         if is_scaled and others is not None:
             inputs = _input_moments(network, others, definition, options)
@@ -220,9 +236,17 @@ def explain(
             flips=flipped,
         )
         _warn_of_rows(network, plan, explanation)
+        if verbose:
+            _tell_effort(network)
     if log_dir is not None:
         write_explanation(explanation, log_dir)
     return explanation
+
+
+def _tell_effort(network: Network) -> None:
+    """Say what it took, where that is worth telling."""
+    if network.effort:
+        print(f"keras_sensitivity: {network.effort}.", flush=True)
 
 
 def _background(background: Any, x: Any, network: Network) -> Rows | None:
@@ -275,6 +299,9 @@ def _warn_of_rows(network: Network, plan: Plan[Derivatives], explanation: Explan
     """Warn of what makes the shares mean something else than they seem to."""
     for warning, *arguments in plan.remarks:
         warning(*arguments)
+    words = [name for block in plan.blocks if not block.is_number for name in block.columns]
+    if words and network.takes_differences:
+        errors.warn_words_without_share(words)
     empty = np.flatnonzero(~explanation.features.any(axis=1).to_numpy())
     if len(empty) and not explanation.scale.any():
         errors.warn_constant()

@@ -12,7 +12,7 @@ from functions import ishigami, linear, measured, network, share, table
 from keras import layers, ops
 
 import keras_sensitivity as ks
-from keras_sensitivity.swaps import FEW_VALUES
+from keras_sensitivity.values import FEW_VALUES
 
 SWAP = ks.Definition(change="swap")
 

@@ -36,9 +36,11 @@ def check_model(value: object) -> None:
     """Refuse what is no Keras model, and a model whose weights do not exist yet."""
     import keras
 
-    check_instance(
-        "model", value, keras.Model, "pass the Keras model itself, as built with keras.Sequential or keras.Model"
-    )
+    methods = [name for name in ("predict_proba", "predict", "forward") if callable(getattr(value, name, None))]
+    fix = "pass the Keras model itself, as built with keras.Sequential or keras.Model, or a function of rows"
+    if methods and not isinstance(value, type):
+        fix = f"pass what it predicts with: a function of rows, such as measure(model.{methods[0]}, x)"
+    check_instance("model", value, keras.Model, fix)
     assert isinstance(value, keras.Model)
     if not value.built:
         fail(
@@ -115,6 +117,19 @@ def check_scale_argument(value: object) -> None:
             expected="'std', None, or an array of finite numbers >= 0, one a feature column",
             received=f"{value!r}",
             fix="pass for example scale=x.std(axis=0)",
+        )
+
+
+def check_step(value: object) -> None:
+    """Refuse a ``Definition.step`` that moves nothing, or is no number."""
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not (number and 0 < float(value) < np.inf):  # type: ignore[arg-type]
+        fail(
+            "`step` moves nothing.",
+            expected="a finite number above 0: standard deviations",
+            received=f"{value!r} of type {type(value).__name__}",
+            fix="pass for example step=0.25",
+            error=ValueError if number else TypeError,
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_sensitivity import errors
+from keras_sensitivity.networks.functions.network import FunctionNetwork
 from keras_sensitivity.networks.keras_tf.layers import check_call, unbuilt
 from keras_sensitivity.networks.keras_tf.network import KerasNetwork
 from keras_sensitivity.networks.network import Network
@@ -23,9 +24,22 @@ def is_built(model: Any) -> bool:
     return not unbuilt(model)
 
 
-def network_of(model: Any) -> Network:
-    """The network that answers for a model, or for an object that holds one; a network answers for itself."""
-    return model if isinstance(model, Network) else KerasNetwork(_unwrapped(model))
+def network_of(model: Any, batch_size: int | None = None) -> Network:
+    """The network that answers for a model, an object that holds one, or a function; a network answers for itself.
+
+    Args:
+        model: What the user passes.
+        batch_size: Rows of a call of a function, at the most; None: as many as are suitable.
+    """
+    if isinstance(model, Network):
+        return model
+    model = _unwrapped(model)
+    return FunctionNetwork(model, batch_size) if _is_function(model) else KerasNetwork(model)
+
+
+def _is_function(model: Any) -> bool:
+    """Whether it can be called with rows, and is nothing of Keras'; a class is no function of rows."""
+    return callable(model) and not isinstance(model, (keras.Model, keras.layers.Layer, type))
 
 
 def _unwrapped(model: Any) -> Any:
@@ -33,6 +47,6 @@ def _unwrapped(model: Any) -> Any:
     if isinstance(model, (keras.Model, type)):
         return model
     held = [part for name in HELD if isinstance(part := getattr(model, name, None), keras.Model)]
-    if hasattr(model, "get_params") and not isinstance(getattr(model, "model_", None), keras.Model):
+    if "model" in getattr(model, "get_params", dict)() and not isinstance(getattr(model, "model_", None), keras.Model):
         errors.refuse_unfitted(type(model).__name__)  # its `model` would be the one that is copied to be trained
     return held[0] if held else model

@@ -30,6 +30,7 @@ __all__ = [
     "Part",
     "Pass",
     "Question",
+    "RowError",
     "Seen",
     "SeenRows",
 ]
@@ -142,6 +143,8 @@ class Question(NamedTuple):
         exclude: Names of inputs that are not differentiated with respect to.
         jit_compile: Whether to compile with XLA, where there is such a thing; "auto" for what is faster in all.
         has_missing: Whether entries of x may be NaN: nothing is summed up of an entry at a row where it is.
+        sample: For each input some rows, that tell how far a network which takes differences has to move it; None for
+            others.
     """
 
     inputs: Inputs
@@ -149,6 +152,26 @@ class Question(NamedTuple):
     exclude: tuple[str, ...] = ()
     jit_compile: JitCompile = "auto"
     has_missing: bool = False
+    sample: Batch | None = None
+
+
+class RowError(Exception):
+    """A network could not be called with a row of a batch.
+
+    Attributes:
+        row: Where it stands in the batch.
+        error: What was raised, or in words what is wrong with what was returned.
+    """
+
+    def __init__(self, row: int, error: Exception | str) -> None:
+        super().__init__(row, error)
+        self.row = row
+        self.error = error
+
+    @property
+    def cause(self) -> Exception | None:
+        """What was raised, if anything was."""
+        return self.error if isinstance(self.error, Exception) else None
 
 
 class Pass(abc.ABC, Generic[R]):
@@ -207,7 +230,20 @@ class Pass(abc.ABC, Generic[R]):
 
 
 class Network(abc.ABC):
-    """What is measured: it has inputs, takes batches of rows up to some size, and has derivatives."""
+    """What is measured: it has inputs, takes batches of rows up to some size, and has derivatives of some kind.
+
+    Attributes:
+        takes_differences: Whether its derivatives are differences, which cost more than real changes do.
+        most_rows: How many rows it may be called with at a time; None: as its `floats_per_row` allows.
+    """
+
+    takes_differences = False
+    most_rows: int | None = None
+
+    @property
+    def effort(self) -> str:
+        """What it took so far, in a few words, where that is worth telling."""
+        return ""
 
     @abc.abstractmethod
     def inputs(self, x: Any) -> Inputs:

@@ -12,8 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import errors
-from keras_sensitivity.look import Look
-from keras_sensitivity.moments import Count, CrossMoments, Mergeable, Moments
+from keras_sensitivity.moments import Moments
 from keras_sensitivity.networks.keras_tf.borrowing import borrowed
 from keras_sensitivity.networks.keras_tf.codes import Call
 from keras_sensitivity.networks.keras_tf.compiled import Compiled, chosen_compiler
@@ -22,7 +21,6 @@ from keras_sensitivity.networks.keras_tf.forward import Forward, Scale, wide
 from keras_sensitivity.networks.keras_tf.layers import called, layers, packed
 from keras_sensitivity.networks.keras_tf.noise import Noise
 from keras_sensitivity.networks.keras_tf.row_losses import RowLosses
-from keras_sensitivity.networks.keras_tf.row_sums import Rows, Sums
 from keras_sensitivity.networks.keras_tf.same_step import SameStep
 from keras_sensitivity.networks.keras_tf.sums import (
     UNROLLED_UNITS,
@@ -41,6 +39,7 @@ from keras_sensitivity.networks.network import (
     Seen,
     SeenRows,
 )
+from keras_sensitivity.networks.row_sums import Rows, Sums
 from keras_sensitivity.probes import NoiseProbes
 
 __all__ = ["InputPass", "KerasPass", "LookPass", "LossPass", "RowPass", "SwapPass", "specs_of"]
@@ -275,21 +274,7 @@ class LookPass(KerasPass[Seen]):
 
     def _result(self, found: tuple[Sums, SeenRows | None]) -> tuple[Seen, Array]:
         sums, rows = found
-        derivatives, probes = Moments.from_sums(sums.lag_weights, *sums.derivatives).split(self.num_probes)
-        inputs, noise = Moments.from_sums(sums.lag_weights, *sums.inputs).split(self.num_probes)
-        moments: dict[str, Mergeable] = {
-            "samples": Count(int(sums.num_samples)),
-            "flat": Count(int(sums.num_flat)),
-            "derivatives": derivatives,
-            "inputs": inputs,
-            "outputs": Moments.from_sums(sums.weight, *sums.outputs),
-            "squares": CrossMoments.from_sums(sums.weight, sums.weight_squares, *sums.squares),
-        }
-        if sums.same_step:
-            moments["same_step"] = Moments.from_sums(sums.lag_weights, *sums.same_step).split(self.num_probes)[0]
-        if probes is not None and noise is not None:
-            moments |= {"probes": probes, "noise": noise}
-        return Seen(Look(moments), sums.output_rows, rows), sums.reached
+        return Seen(sums.look(self.num_probes), sums.output_rows, rows), sums.reached
 
 
 class RowPass(KerasPass[Derivatives]):

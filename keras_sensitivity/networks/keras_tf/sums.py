@@ -8,14 +8,12 @@ from typing import Any
 import tensorflow as tf
 
 from keras_sensitivity.networks.keras_tf.directions import Directions
+from keras_sensitivity.networks.row_sums import CROSS_ENTRIES
 
-__all__ = ["CROSS_ENTRIES", "UNROLLED_UNITS", "in_all_directions", "power_sums", "product_sums", "sums_over_directions"]
+__all__ = ["UNROLLED_UNITS", "in_all_directions", "power_sums", "product_sums", "sums_over_directions"]
 
 # Backward passes are unrolled up to this many units; beyond, a loop keeps the time to trace flat, and is as fast.
 UNROLLED_UNITS = 2
-
-# Up to this many entries all products of squared derivatives are summed; beyond, only their squares.
-CROSS_ENTRIES = 256
 
 Sums = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 

@@ -1,7 +1,7 @@
-"""Weighted sums over rows whose derivatives came back from the device: in NumPy, in float64.
+"""Weighted sums over rows whose derivatives are at hand, whatever network they are of: in NumPy, in float64.
 
 On a CPU that is as fast as on the device, where each of some sixty operations would have to be traced, for every model
-anew. Wide rows, of which no more than sums come back, are summed up there: `sums`.
+anew. Wide rows of a Keras model, of which no more than sums come back, are summed up there: `keras_tf.sums`.
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_sensitivity.moments import blocks, product
-from keras_sensitivity.networks.keras_tf.sums import CROSS_ENTRIES
+from keras_sensitivity.look import Look
+from keras_sensitivity.moments import Count, CrossMoments, Mergeable, Moments, blocks, product
 
-__all__ = ["Rows", "Sums"]
+__all__ = ["CROSS_ENTRIES", "Rows", "Sums"]
 
 Array = np.ndarray[Any, Any]
 
+# Up to this many entries all products of squared derivatives are summed; beyond, only their squares.
+CROSS_ENTRIES = 256
+
 
 class Rows(NamedTuple):
-    """What the device returns for a batch of a look, where a row has not too many derivatives.
+    """The derivatives of a batch of a look, where a row has not too many.
 
     Attributes:
         reached: Whether each row has a step that is not masked.
         outputs: What is differentiated, shape (batch_size, num_units).
         values: Of the entries, shape (batch_size, num_lags, num_entries).
-        valid: 1.0 where a row has an entry, broadcastable to the values; the device returns () if every row has
-            every entry.
+        valid: 1.0 where a row has an entry, broadcastable to the values; () if every row has every entry.
         derivatives: Of each unit, or of each draw of random signs, shape (count, batch_size, num_lags, num_entries).
         same_step: Those of the same step; () where there are none.
     """
@@ -99,6 +101,24 @@ class Sums(NamedTuple):
             squares=squares.sums,
             output_rows=rows.outputs,
         )
+
+    def look(self, num_probes: int = 0) -> Look:
+        """The look at the batch; of the entries the last are those of probes."""
+        derivatives, probes = Moments.from_sums(self.lag_weights, *self.derivatives).split(num_probes)
+        inputs, noise = Moments.from_sums(self.lag_weights, *self.inputs).split(num_probes)
+        moments: dict[str, Mergeable] = {
+            "samples": Count(int(self.num_samples)),
+            "flat": Count(int(self.num_flat)),
+            "derivatives": derivatives,
+            "inputs": inputs,
+            "outputs": Moments.from_sums(self.weight, *self.outputs),
+            "squares": CrossMoments.from_sums(self.weight, self.weight_squares, *self.squares),
+        }
+        if self.same_step:
+            moments["same_step"] = Moments.from_sums(self.lag_weights, *self.same_step).split(num_probes)[0]
+        if probes is not None and noise is not None:
+            moments |= {"probes": probes, "noise": noise}
+        return Look(moments)
 
 
 class _PowerSums:
