@@ -12,7 +12,8 @@ outputs, by which change, on which scale.
 
 While training, `SensitivityCallback` measures; for a trained model there is `measure`. Both give an `Importance`.
 Which features drove single predictions, `explain` says: an `Explanation`. Several looks, of other seeds, segments or
-definitions, `compare` sets side by side: a `Comparison`. What noise looks like in a network, inputs that mean nothing
+definitions, `compare` sets side by side: a `Comparison`. Which features act together, so that the effect of one depends
+on the other, `interactions` finds: `Interactions`. What noise looks like in a network, inputs that mean nothing
 show, its *probes*: `NoiseProbes`, which `remove_probes` takes out again. `select` trains on fewer and fewer features,
 as long as the validation loss bears it: a `Selection`.
 
@@ -45,6 +46,8 @@ from keras_sensitivity.dead_features import DeadFeatureMonitor
 from keras_sensitivity.definition import PAPER, Definition
 from keras_sensitivity.explanation import Explanation
 from keras_sensitivity.importance import Importance
+from keras_sensitivity.interacting import interactions
+from keras_sensitivity.interaction import Interactions
 from keras_sensitivity.probes import NoiseProbes
 from keras_sensitivity.records.trajectories import load_trajectory
 from keras_sensitivity.removal.removal import remove_probes
@@ -60,11 +63,13 @@ __all__ = [
     "ExplainMixin",
     "Explanation",
     "Importance",
+    "Interactions",
     "NoiseProbes",
     "Selection",
     "SensitivityCallback",
     "compare",
     "explain",
+    "interactions",
     "load_trajectory",
     "measure",
     "remove_probes",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_sensitivity.networks.network import Batch, Network, Question, SeenRows
-from keras_sensitivity.plan import Plan
+from keras_sensitivity.plan import Plan, filled_batches
 
 __all__ = ["FlatHeads", "Shares", "dead_rows"]
 
@@ -88,8 +88,7 @@ def dead_rows(network: Network, plan: Plan[Any], rows: Batch) -> Array:
     question = _question(plan, "", logits=True)
     count, size = len(rows[0]), min(plan.batch_size, len(rows[0]) if network.fixed_batch_size is None else sys.maxsize)
     found = []
-    for start in range(0, count, size):
-        batch = tuple(leaf[np.minimum(np.arange(start, start + size), count - 1)] for leaf in rows)
+    for batch in filled_batches(rows, size):
         derivatives, _ = network.row_pass(batch, question)(batch, np.ones(size))
         found.append(~np.any([each.reshape(size, -1).any(axis=1) for each in derivatives.gradients], axis=0))
     return np.concatenate(found)[:count]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from keras_sensitivity import errors, shares
+from keras_sensitivity.archives import UNREADABLE, read_archive, write_archive
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Features
 from keras_sensitivity.labels import in_words, unit_labels
@@ -35,19 +33,6 @@ HEAVY, RARE, DIFFERENCE, FACTOR = 0.5, 0.95, 2.0, 1.5
 
 # What the numbers of a condensed importance are called in its file.
 KEPT = "numbers/"
-
-# What reading a file raises that is no archive, or not a whole one.
-UNREADABLE = (
-    AttributeError,
-    EOFError,
-    IndexError,
-    KeyError,
-    OSError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class Importance:
@@ -578,9 +563,7 @@ class Importance:
             "num_draws": self._num_draws,
             "swapped": self._swapped,
         }
-        with open(path, "wb") as file:  # an open file, because np.savez would append a suffix to a path
-            arrays = self._look.arrays() or _arrays(self._sizes.numbers())
-            np.savez_compressed(file, allow_pickle=False, description=np.array(json.dumps(described)), **arrays)
+        write_archive(path, described, self._look.arrays() or _arrays(self._sizes.numbers()))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Importance:
@@ -590,13 +573,7 @@ class Importance:
             ValueError: If the file was not written by `save`, or by that of another version.
             FileNotFoundError: If there is none.
         """
-        with open(path, "rb") as file:
-            try:
-                with np.load(file) as archive:
-                    arrays = dict(archive)
-                described = dict(json.loads(str(arrays.pop("description"))))
-            except UNREADABLE as error:
-                errors.refuse_archive(path, error)
+        described, arrays = read_archive(path, "Importance")
         errors.check_format(path, described.get("format"), FORMAT)
         try:
             numbers = _numbers(arrays)
@@ -615,7 +592,7 @@ class Importance:
                 vars(importance)["_sizes"] = Sizes.of(numbers)
             importance._check_whole()
         except UNREADABLE as error:
-            errors.refuse_archive(path, error)
+            errors.refuse_archive(path, error, "Importance")
         return importance
 
     def _check_whole(self) -> None:

@@ -20,7 +20,7 @@ from keras_sensitivity.look import Look
 from keras_sensitivity.losses import LossChanges
 from keras_sensitivity.moments import Means, Mergeable, Moments
 from keras_sensitivity.networks.network import MOST_DERIVATIVES, Batch, Entries, Network, Part, Seen, SeenRows
-from keras_sensitivity.plan import Options, Plan
+from keras_sensitivity.plan import Options, Plan, filled_batches
 from keras_sensitivity.redundancy import column_moments
 from keras_sensitivity.rows.chunks import Chunk
 from keras_sensitivity.rows.rows import Rows
@@ -223,7 +223,7 @@ class Measurement:
             partners, weights = swaps.partners(np.arange(len(chunk))), chunk.row_weights
             outputs = Swapping(self._network, plan, swaps, rows).run(rows, weights, partners)
         else:
-            outputs = self._outputs(swaps.swapped(rows))
+            outputs = self._outputs(list(swaps.swapped(rows)))
         squares = np.square(outputs[1:] - outputs[0]) / 2
         means = np.full((len(plan.traced.units), len(columns)), np.nan)
         means[:, asked] = np.average(squares, axis=1, weights=chunk.row_weights).T
@@ -237,14 +237,9 @@ class Measurement:
     def _outputs(self, batches: Sequence[Batch]) -> Array:
         """What is differentiated, of batches of one size, shape (num_batches, size, num_units)."""
         size = self._plan.batch_size
-        leaves = [np.concatenate(every) for every in zip(*batches, strict=True)]
-        count = len(leaves[0])
-        found = []
-        for start in range(0, count, size):
-            some = np.minimum(np.arange(start, start + size), count - 1)
-            seen, _ = self._plan.traced(tuple(leaf[some] for leaf in leaves), np.ones(size))
-            found.append(seen.outputs)
-        outputs = np.concatenate(found)[:count].astype(float)
+        leaves = tuple(np.concatenate(every) for every in zip(*batches, strict=True))
+        found = [self._plan.traced(batch, np.ones(size))[0].outputs for batch in filled_batches(leaves, size)]
+        outputs = np.concatenate(found)[: len(leaves[0])].astype(float)
         return outputs.reshape(len(batches), -1, outputs.shape[1])
 
     def _look(self, seen: Seen, index: int) -> Look:

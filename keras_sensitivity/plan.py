@@ -18,7 +18,7 @@ from keras_sensitivity.networks.network import Batch, JitCompile, Network, Part,
 from keras_sensitivity.rows.names import default_names
 from keras_sensitivity.rows.rows import Rows
 
-__all__ = ["Options", "Plan", "suitable_batch_size"]
+__all__ = ["Options", "Plan", "filled_batches", "suitable_batch_size", "with_progress"]
 
 Array = np.ndarray[Any, Any]
 R = TypeVar("R")
@@ -210,7 +210,7 @@ class Plan(Generic[R]):
         """
         batches: Iterable[tuple[Batch, Array]] = self.rows.batches(self.batch_size)
         if progress:
-            batches = _with_progress(batches, self.num_batches)
+            batches = with_progress(batches, self.num_batches)
         masked: list[int] = []
         weight = 0.0
         for index, (batch, weights) in enumerate(batches):
@@ -234,12 +234,12 @@ class Plan(Generic[R]):
             errors.refuse_weightless()
 
     @contextlib.contextmanager
-    def naming_rows(self, index: int) -> Iterator[None]:
+    def naming_rows(self, index: int, batch_size: int | None = None) -> Iterator[None]:
         """Where a network fails at a row of the batch with this index, the error says which row of x that is."""
         try:
             yield
         except RowError as failed:
-            row = index * self.batch_size + failed.row
+            row = index * (batch_size or self.batch_size) + failed.row
             errors.refuse_failed_row(self.rows.position(min(row, (self.rows.num_rows or row + 1) - 1)), failed.error)
 
     def _masked(self, reached: Array, weights: Array, batch: int) -> list[int]:
@@ -290,7 +290,15 @@ def _batch_size(network: Network, rows: Rows, asked: int | None, keeps_rows: boo
     return 2 ** (size - 1).bit_length() if keeps_rows and size == rows.num_rows else size
 
 
-def _with_progress(batches: Iterable[tuple[Any, Any]], count: int | None) -> Iterator[tuple[Any, Any]]:
+def filled_batches(rows: Batch, size: int) -> Iterator[Batch]:
+    """Rows in batches of one size, the last filled up with copies of the last row."""
+    count = len(rows[0])
+    for start in range(0, count, size):
+        some = np.minimum(np.arange(start, start + size), count - 1)
+        yield tuple(leaf[some] for leaf in rows)
+
+
+def with_progress(batches: Iterable[tuple[Any, Any]], count: int | None) -> Iterator[tuple[Any, Any]]:
     """The same batches, and a progress bar that moves when one is done."""
     bar = keras.utils.Progbar(count, unit_name="batch")
     for index, batch in enumerate(batches):

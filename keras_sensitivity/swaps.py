@@ -208,16 +208,15 @@ class Swaps:
             missing = [np.zeros((size - len(part), *part.shape[1:]), bool) for part in parts]
             yield (*rows, *others, *(np.concatenate(both) for both in zip(parts, missing, strict=True)))
 
-    def swapped(self, rows: Batch) -> list[Batch]:
+    def swapped(self, rows: Batch) -> Iterator[Batch]:
         """The rows of the pool themselves, and after each swap."""
         partners = self.partners(np.arange(len(self.pool)))
-        every = [rows]
+        yield rows
         for columns in self._together:
             copies = tuple(leaf.copy() for leaf in rows)
             for column in columns:
                 column.of(copies)[:] = column.of(rows)[partners]
-            every.append(copies)
-        return every
+            yield copies
 
     def run(self, outputs: Pass[Array], rows: Batch, weights: Array, partners: Array, most_rows: int) -> Array:
         """What the network returns without a swap, and after each, shape (1 + num_swaps, batch_size, num_units)."""

@@ -187,3 +187,23 @@ def warn_switched_off(epoch: int, error: Exception) -> None:
 def warn_xla_failed(reason: str) -> None:
     """Warn that XLA cannot compile the model."""
     warn(f"{reason}. The plain graph is used instead; pass jit_compile=False to go there directly.")
+
+
+def refuse_straight_pieces(operations: Sequence[str]) -> NoReturn:
+    """Say that a network has no second derivatives to speak of."""
+    fail(
+        "The network is made of straight pieces: its second derivatives are 0 wherever they exist, whatever interacts.",
+        expected="a smooth network, of activations such as tanh, sigmoid, softplus, gelu or silu",
+        received=f"the operations {listed(operations)}",
+        fix="ask for order='swap', which is right for every network",
+    )
+
+
+def refuse_second_derivatives() -> NoReturn:
+    """Say that only a Keras model has second derivatives."""
+    fail(
+        "A function of rows has no second derivatives.",
+        expected="a Keras model, or order='swap'",
+        received="a function, and order='derivative'",
+        fix="ask for order='swap'",
+    )

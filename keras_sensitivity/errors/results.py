@@ -10,14 +10,14 @@ import numpy as np
 from keras_sensitivity.errors.wording import axes, fail, listed, similar
 
 
-def refuse_archive(path: object, error: Exception) -> NoReturn:
-    """Say that a file is none that `Importance.save` wrote, or not the whole of it."""
+def refuse_archive(path: object, error: Exception, kind: str) -> NoReturn:
+    """Say that a file is none that the ``save`` of this kind of result wrote, or not the whole of it."""
     try:
         fail(
-            f"{path} holds no Importance.",
-            expected="a file written by Importance.save, from its beginning to its end",
+            f"{path} holds no {kind}.",
+            expected=f"a file written by {kind}.save, from its beginning to its end",
             received=f"what raises {type(error).__name__} when it is read",
-            fix="pass the path given to Importance.save; if it is that, the file is damaged: measure and save again",
+            fix=f"pass the path given to {kind}.save; if it is that, the file is damaged: measure and save again",
         )
     except ValueError as worded:
         raise worded from error

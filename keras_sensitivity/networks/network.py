@@ -45,6 +45,10 @@ R = TypeVar("R")
 MOST_DERIVATIVES = 4096
 
 
+# Numbers that second derivatives of a batch may be.
+MOST_SQUARES = 2**23
+
+
 class Part(NamedTuple):
     """How the axes of a tensor that is differentiated with respect to are read.
 
@@ -311,6 +315,20 @@ class Network(abc.ABC):
         Returns:
             The pass, which returns numbers of shape (num_swaps, batch_size, num_units).
         """
+
+    # --- second derivatives, of networks that have any ----------------------------------------------------------------
+
+    def rows_of_curvature(self, inputs: Inputs, batch: Batch) -> int:
+        """How many rows a batch of second derivatives should have."""
+        size: int = sum(max(1, math.prod(leaf.shape[1:])) for leaf in batch)
+        return max(1, MOST_SQUARES // (size * size))
+
+    def curvature_pass(self, batch: Batch, question: Question) -> Pass[Array]:
+        """A pass that returns the squared second derivatives of each row, summed over the units.
+
+        Of shape (batch_size, num_lags, num_entries, num_lags, num_entries).
+        """
+        errors.refuse_second_derivatives()
 
     # --- labels, of networks that have a loss -------------------------------------------------------------------------
 

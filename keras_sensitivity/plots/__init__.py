@@ -12,6 +12,7 @@ from keras_sensitivity.plots.comparison import side_by_side
 from keras_sensitivity.plots.effects import effect
 from keras_sensitivity.plots.figures import html, pixels, svg
 from keras_sensitivity.plots.images import image_map, image_overlay, overlays
+from keras_sensitivity.plots.interactions import interaction_map
 from keras_sensitivity.plots.lags import heat_map, lag_profile, local_heat_map
 from keras_sensitivity.plots.samples import overview
 from keras_sensitivity.plots.selections import rounds
@@ -24,6 +25,7 @@ __all__ = [
     "html",
     "image_map",
     "image_overlay",
+    "interaction_map",
     "lag_profile",
     "local_bars",
     "local_heat_map",

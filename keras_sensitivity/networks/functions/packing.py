@@ -99,12 +99,13 @@ def _form(part: Any) -> Callable[[Array], Any]:
 def _restored(values: Array, kind: Any) -> pd.Series[Any]:
     """A column in its own type, if its values still fit in: between two integers there are only floats."""
     if isinstance(kind, pd.CategoricalDtype):
-        restored: pd.Series[Any] = pd.Series(values).astype(kind)
-        return restored
+        return pd.Series(values).astype(kind)
     if _is_text(kind):
-        return pd.Series(values, dtype=kind)
+        words: pd.Series[Any] = pd.Series(values, dtype=kind)
+        return words
     if pd.api.types.is_datetime64_any_dtype(kind):
-        return pd.Series(pd.to_datetime(values, unit="D", utc=True).tz_convert(getattr(kind, "tz", None)))
+        times = pd.to_datetime(values, unit="D", utc=True)
+        return pd.Series(times.tz_convert(getattr(kind, "tz", None)))
     if pd.api.types.is_timedelta64_dtype(kind):
         return pd.Series(values * DAY)
     known = values[~np.isnan(values)]

@@ -20,6 +20,7 @@ from keras_sensitivity.networks.inputs import Inputs, Leaf
 from keras_sensitivity.networks.keras_tf.activations import count_activations
 from keras_sensitivity.networks.keras_tf.backward import backward
 from keras_sensitivity.networks.keras_tf.borrowing import LOCK, borrowed
+from keras_sensitivity.networks.keras_tf.curvature import CurvaturePass
 from keras_sensitivity.networks.keras_tf.directions import NUM_DRAWS, are_single
 from keras_sensitivity.networks.keras_tf.facts import Path
 from keras_sensitivity.networks.keras_tf.graphs import Graph
@@ -187,6 +188,10 @@ class KerasNetwork(Network):
     def swap_pass(self, batch: Batch, question: Question) -> Pass[Array]:
         """What would be differentiated, after swaps."""
         return self._pass(SwapPass, batch, question)
+
+    def curvature_pass(self, batch: Batch, question: Question) -> Pass[Array]:
+        """The squared second derivatives of single rows."""
+        return self._pass(CurvaturePass, batch, question)
 
     def targets(self, y: Any) -> tuple[Array, ...]:
         """The labels of each output."""
