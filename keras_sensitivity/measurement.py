@@ -23,11 +23,11 @@ from keras_sensitivity.networks.network import MOST_DERIVATIVES, Batch, Entries,
 from keras_sensitivity.plan import Options, Plan, filled_batches
 from keras_sensitivity.redundancy import column_moments
 from keras_sensitivity.rows.chunks import Chunk
-from keras_sensitivity.rows.rows import Rows
+from keras_sensitivity.rows.rows import Rows, read
 from keras_sensitivity.swapping import Swapping
 from keras_sensitivity.swaps import MOST_SWAPPED, Swaps, check_swaps, chosen, columns_by_feature, columns_by_lag
 
-__all__ = ["Measurement"]
+__all__ = ["Measurement", "merged"]
 
 Array = np.ndarray[Any, Any]
 
@@ -65,6 +65,8 @@ class Measurement:
         definition: What is differentiated, and how it is scaled.
         options: As in `measure`.
         background: Rows that give the scale, the bins and the partners of swaps; None: the rows themselves.
+        sample: Rows that give the bins and the partners, where the others are no more than a part of them; None: the
+            background's, or the rows' own.
         y: The labels of all rows of x; None: how the loss changes is not looked at.
     """
 
@@ -76,8 +78,10 @@ class Measurement:
         definition: Definition,
         options: Options,
         background: Rows | None = None,
+        sample: Chunk | None = None,
         y: Any = None,
     ) -> None:
+        self._sample = sample
         self._plan = plan = Plan(
             network.look_pass, network, rows, definition=definition, options=options, background=background
         )
@@ -87,6 +91,7 @@ class Measurement:
         self._warned: set[str] = set()
         self._bins: Bins | None = None
         self._binned: list[Binned] = []
+        self._background: dict[str, Mergeable] = {}
         self._is_repeated = False
         self._swapping: Swapping | None = None
         self.swapped: tuple[int, ...] = ()
@@ -108,7 +113,7 @@ class Measurement:
         plan, definition = self._plan, self._definition
         if definition.scale != "path" and not definition.may_swap:
             return
-        sample = self._pool.sample()
+        sample = self._pool.sample() if self._sample is None or self._values is not None else self._sample
         if definition.scale == "path" and not self._is_wide:
             self._bins = _bins(plan.traced.parts, plan.traced.num_probes, sample)
         # What takes differences takes two calls for them, and has none of codes.
@@ -120,8 +125,8 @@ class Measurement:
             columns = columns_by_feature(plan.blocks, plan.features)
             with_lags = definition.change == "swap" and not plan.traced.is_masked
             lags = columns_by_lag(plan.blocks) if with_lags else ()
-            is_own = self._pool is plan.rows
-            swaps = Swaps([columns[index] for index in self.swapped], lags, sample, is_own)
+            is_own, is_shuffled = self._pool is plan.rows, self._sample is not None and self._values is None
+            swaps = Swaps([columns[index] for index in self.swapped], lags, sample, is_own, is_shuffled)
             self._swapping = Swapping(self._network, plan, swaps, plan.first_batch)
 
     @property
@@ -161,11 +166,26 @@ class Measurement:
         self._plan.renew()
         if self._values is not None:
             self._values.renew()
+            self._background = {}
         if self._swapping is not None:
             self._swapping.renew()
 
     def look(self, progress: bool = False) -> Importance:
         """Measure the network."""
+        look, flat = self._look_at_rows(progress)
+        return self._importance(look, flat)
+
+    def part(self, x: Any, weights: Any) -> Look:
+        """The look at other rows of the same columns; those at all parts merge, see `merged`."""
+        self._plan.take(read(x, self._network, weights=weights))
+        return self._look_at_rows(progress=False)[0]
+
+    def importance(self, look: Look) -> Importance:
+        """The importance of a look that was merged of those at parts."""
+        return self._importance(look, FlatHeads(self._network, self._plan))
+
+    def _look_at_rows(self, progress: bool) -> tuple[Look, FlatHeads]:
+        """The look at all rows, and of which heads they are flat."""
         plan = self._plan
         if not self._is_ready:
             self._make_ready()
@@ -176,7 +196,7 @@ class Measurement:
         start = time.perf_counter()
         for index, (batch, weights, seen) in enumerate(plan.run(progress)):
             part = self._look(seen, index)
-            look = part if look is None else _merged(look, part)
+            look = part if look is None else merged(look, part)
             flat.add(seen.rows, weights)
             if tally is not None:
                 if [leaf.shape for leaf in batch] != [leaf.shape for leaf in plan.first_batch]:
@@ -189,8 +209,13 @@ class Measurement:
         moments = {**look, **self._of_background(), **(tally.moments() if tally else {})}
         if self._losses is not None:
             moments["loss_changes"] = self._losses.means()
+        return Look(moments), flat
+
+    def _importance(self, look: Look, flat: FlatHeads) -> Importance:
+        """What the look says, and a warning of what it does not."""
+        plan = self._plan
         importance = Importance(
-            Look(moments),
+            look,
             features=plan.features,
             image_shape=image_shape(plan.blocks),
             num_lags=None if plan.traced.num_lags is None else look.num_lags,
@@ -272,9 +297,9 @@ class Measurement:
         return binned
 
     def _of_background(self) -> dict[str, Mergeable]:
-        """What the background says of the entries."""
-        if self._values is None:
-            return {}
+        """What the background says of the entries, which are what they were until the network changes."""
+        if self._values is None or self._background:
+            return self._background
         moments, spread = [], []
         for inputs, entries in self._values.results():
             moments.append(inputs.pool(axis=0))
@@ -283,6 +308,7 @@ class Measurement:
         found: dict[str, Mergeable] = {"background": functools.reduce(Moments.merge, moments)}
         if spread:
             found["spread"] = functools.reduce(Moments.merge, spread)
+        self._background = found
         return found
 
     def _h(self, rows: SeenRows | None) -> Array | None:
@@ -348,7 +374,7 @@ def _refuse_words(definition: Definition, plan: Plan[Any]) -> None:
         errors.refuse_words_to_move(words, f"change={definition.change!r}, scale={definition.scale!r}")
 
 
-def _merged(one: Look, other: Look) -> Look:
+def merged(one: Look, other: Look) -> Look:
     """The look at the rows of both, of which some may have more lags."""
     most = max(one.num_lags, other.num_lags)
     return one.with_lags(most).merge(other.with_lags(most))

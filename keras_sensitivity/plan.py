@@ -192,6 +192,14 @@ class Plan(Generic[R]):
         """How many batches the rows make; None of a stream."""
         return None if self.rows.num_rows is None else math.ceil(self.rows.num_rows / self.batch_size)
 
+    def take(self, rows: Rows) -> None:
+        """Go on with other rows of the same columns."""
+        if rows.has_missing and not self.question.has_missing:
+            errors.refuse_later_missing()
+        if rows.columns != self.rows.columns or rows.dtypes != self.rows.dtypes:
+            errors.refuse_other_part((self.rows.columns, self.rows.dtypes), (rows.columns, rows.dtypes))
+        self.rows = rows
+
     def renew(self) -> None:
         """Ask the network for its pass anew: it may have changed since."""
         self._of_other_lengths.clear()

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from keras_sensitivity import errors
 from keras_sensitivity.definition import Definition
@@ -44,6 +45,12 @@ MOST_SWAPPED = 64
 
 # Pairs of rows that a look should have, and partners of a row at the most.
 ENOUGH_PAIRS, MOST_PARTNERS = 1024, 8
+
+# Odd, so that a product with it loses nothing: 2**64 over the golden ratio.
+MIXING = np.uint64(0x9E3779B97F4A7C15)
+
+# More than any position.
+ABOVE = 2**48
 
 # Numbers of a row whose covariances are kept at the most; beyond, only the variances are.
 MOST_JOINT = 512
@@ -158,15 +165,22 @@ class Swaps:
         lags: Those of each lag.
         pool: The rows whose values are taken.
         is_own: Whether these are the rows that are measured, in their order, or the first of them; else any like them.
+        is_shuffled: Whether the order of the rows is not known: it is told by their values which are the pool's.
     """
 
     def __init__(
-        self, features: Sequence[tuple[Column, ...]], lags: Sequence[tuple[Column, ...]], pool: Chunk, is_own: bool
+        self,
+        features: Sequence[tuple[Column, ...]],
+        lags: Sequence[tuple[Column, ...]],
+        pool: Chunk,
+        is_own: bool,
+        is_shuffled: bool = False,
     ) -> None:
         self._together = [*features, *lags]
         self.num_features = len(features)
         self.pool = pool
-        self.is_own = is_own
+        self.is_own = is_own and not is_shuffled
+        self._is_shuffled = is_shuffled
         weighty = np.flatnonzero(pool.row_weights > 0)
         if not len(weighty):
             errors.refuse_weightless()
@@ -177,11 +191,30 @@ class Swaps:
         enough = math.ceil(ENOUGH_PAIRS / len(weighty))
         self.shifts = range(1, 1 + max(1, min(enough, MOST_PARTNERS, len(weighty) - 1)))
 
-    def partners(self, positions: Array, shift: int = 1) -> Array:
-        """The row of the pool whose values each row gets."""
+    def positions(self, rows: Batch, start: int) -> Array:
+        """What `partners` takes for rows of which the first is at this position of those that are measured.
+
+        Rows that are not of the pool have one made of their values: the same in whatever order they come.
+        """
+        count = len(rows[0])
+        positions = np.arange(start, start + count)
+        if self.is_own and start + count <= len(self.pool):
+            return positions
+        codes = _codes(rows)
         if self.is_own:
-            first = np.minimum(positions, len(self._places) - 1)
-            positions = np.where(positions == first, self._places[first], positions)
+            return np.where(positions < len(self.pool), positions, codes)
+        if not self._is_shuffled:
+            return codes
+        own = _codes(tuple(leaf[:].astype(row.dtype) for leaf, row in zip(self.pool.leaves, rows, strict=True)))
+        order = np.argsort(own, kind="stable")
+        places = order[np.minimum(np.searchsorted(own[order], codes), len(own) - 1)]
+        return np.where(own[places] == codes, places, codes)
+
+    def partners(self, positions: Array, shift: int = 1) -> Array:
+        """The row of the pool whose values each row gets: of a row of the pool the next in the shuffle."""
+        inside = np.minimum(positions, len(self._places) - 1)
+        if self.is_own or self._is_shuffled:
+            positions = np.where(positions == inside, self._places[inside], positions)
         return np.asarray(self._shuffled[(positions + shift) % len(self._shuffled)])
 
     def batches(
@@ -224,6 +257,18 @@ class Swaps:
         return np.concatenate(found)[: 1 + len(self._together)].astype(float)
 
 
+def _codes(rows: Batch) -> Array:
+    """A number made of the values of each row, evenly spread, above all positions."""
+    found = np.zeros(len(rows[0]), np.uint64)
+    for leaf in rows:
+        columns = leaf.reshape(len(leaf), -1)
+        numbers = columns if columns.dtype == object else columns + 0.0  # -0.0 and 0.0 are one value
+        codes = pd.util.hash_array(numbers.ravel(), categorize=False).reshape(columns.shape)
+        for column in codes.T:
+            found = (found ^ column) * MIXING
+    return np.asarray(found >> np.uint64(32), dtype=np.int64) + ABOVE
+
+
 class Tally:
     """What is summed up of the swaps of a look, batch by batch.
 
@@ -251,7 +296,7 @@ class Tally:
             h: Their squared derivatives, summed over the units, shape (batch_size, num_lags * num_entries), whose
                 covariances with the changes are asked for.
         """
-        positions = np.arange(self._position, self._position + len(weights))
+        positions = self._swaps.positions(batch, self._position)
         self._position += len(weights)
         changes = []
         for shift in self._swaps.shifts:

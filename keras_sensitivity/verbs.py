@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from keras_sensitivity import errors, shares
 from keras_sensitivity.definition import Definition
+from keras_sensitivity.distribution import measure_dataset
 from keras_sensitivity.explanation import Explanation
 from keras_sensitivity.features import Block
 from keras_sensitivity.flatness import dead_rows
@@ -27,6 +28,7 @@ from keras_sensitivity.networks.choice import network_of
 from keras_sensitivity.networks.network import Derivatives, Network
 from keras_sensitivity.plan import Options, Plan
 from keras_sensitivity.records.explanations import write_explanation
+from keras_sensitivity.rows.datasets import is_dataset
 from keras_sensitivity.rows.randomness import untouched_randomness
 from keras_sensitivity.rows.rows import Rows, read
 from keras_sensitivity.rows.streams import is_endless, is_stream
@@ -68,10 +70,12 @@ def measure(
             (num_samples, num_steps, height, width, channels); integers and strings that the model looks up; for
             several inputs a list or dict of these. Or a stream of batches of them: `tf.data.Dataset`,
             `keras.utils.PyDataset` or generator, yielding x, (x, y) or (x, y, sample_weight); the weights of its
-            rows weigh the averages. Dates are numbers of days since 1970-01-01, durations numbers of days. NaN is
+            rows weigh the averages. Or a `ray.data.Dataset`, whose rows are measured where they are. Dates are numbers
+            of days since 1970-01-01, durations numbers of days. NaN is
             refused, unless the model makes finite predictions of it: it is then left out of what is averaged.
         sample_weight: Of the rows of arrays, shape (num_samples,), in their order: they weigh the averages, so that the
-            importance is that of the weighted population. None: all weigh 1. A stream yields its own.
+            importance is that of the weighted population. None: all weigh 1. A stream yields its own; of a
+            `ray.data.Dataset` the name of a column.
         background: Rows like x that give the scale, the bins and the partners of swaps (see `Definition`), and by which
             it is chosen what "auto" swaps; None: x itself. With the same background, what is measured on segments of
             the rows compares, and merges to what is measured on all.
@@ -117,6 +121,17 @@ def measure(
     """
     options = Options(feature_names, groups, exclude, batch_size, jit_compile, output_names)
     options.check(definition, num_samples)
+    if is_dataset(x):
+        return measure_dataset(
+            model,
+            x,
+            sample_weight=sample_weight,
+            background=background,
+            definition=definition,
+            options=options,
+            num_samples=num_samples,
+            verbose=verbose,
+        )
     with untouched_randomness():
         network = network_of(model, batch_size)
         rows = read(x, network, num_samples=num_samples, weights=sample_weight)

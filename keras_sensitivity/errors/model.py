@@ -75,6 +75,18 @@ def refuse_no_call(name: str, kind: str, parts: Sequence[str]) -> NoReturn:
     )
 
 
+def refuse_saved_model(received: str) -> NoReturn:
+    """Say that a saved model has no function that could be called with rows."""
+    fail(
+        "The saved model has no function that is known to take rows.",
+        expected="a function 'serve' or 'serving_default', as model.export writes it, or a single signature, of "
+        "tensors of a known number of axes",
+        received=received,
+        fix="pass one of its functions, such as saved.signatures['name'], or keras.layers.TFSMLayer(path, "
+        "call_endpoint='name')",
+    )
+
+
 def refuse_unfitted(kind: str) -> NoReturn:
     """Say that an estimator holds no trained model yet."""
     fail(

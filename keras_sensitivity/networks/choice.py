@@ -10,6 +10,7 @@ from keras_sensitivity import errors
 from keras_sensitivity.networks.functions.network import FunctionNetwork
 from keras_sensitivity.networks.keras_tf.layers import check_call, unbuilt
 from keras_sensitivity.networks.keras_tf.network import KerasNetwork
+from keras_sensitivity.networks.keras_tf.saved import is_saved, model_of
 from keras_sensitivity.networks.network import Network
 
 __all__ = ["is_built", "network_of"]
@@ -25,7 +26,7 @@ def is_built(model: Any) -> bool:
 
 
 def network_of(model: Any, batch_size: int | None = None) -> Network:
-    """The network that answers for a model, an object that holds one, or a function; a network answers for itself.
+    """The network that answers for a model, also a saved one, an object that holds one, or a function, or a network.
 
     Args:
         model: What the user passes.
@@ -33,7 +34,7 @@ def network_of(model: Any, batch_size: int | None = None) -> Network:
     """
     if isinstance(model, Network):
         return model
-    model = _unwrapped(model)
+    model = model_of(model) if is_saved(model) else _unwrapped(model)
     return FunctionNetwork(model, batch_size) if _is_function(model) else KerasNetwork(model)
 
 

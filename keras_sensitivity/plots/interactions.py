@@ -50,7 +50,7 @@ def interaction_map(found: Interactions, ax: Axes | None = None, *, top: int = 1
     strongest = np.argsort(-np.nan_to_num(joint, nan=0.0).max(axis=1), kind="stable")[:top]
     shown = np.sort(strongest)
     cells, totals = joint[np.ix_(shown, shown)], table.to_numpy()[shown, shown]
-    count = len(shown)
+    count, is_percent = len(shown), found.order == "swap"
     ax = new_axes(2.6 + 0.55 * count, 1.9 + 0.45 * count) if ax is None else ax
     from matplotlib import colormaps
 
@@ -59,11 +59,11 @@ def interaction_map(found: Interactions, ax: Axes | None = None, *, top: int = 1
     image = ax.imshow(lower, cmap=colormaps["Blues"].with_extremes(bad="white"), norm=by_root(reach, root=2))
     for row, total in enumerate(totals):
         ax.add_patch(_cell(row))
-        ax.text(row, row, _number(total), ha="center", va="center", fontsize=8, color=INK)
+        ax.text(row, row, _number(total, is_percent=is_percent), ha="center", va="center", fontsize=8, color=INK)
         if count <= MOST_NUMBERS:
             for column in range(row):
                 value = lower[row, column]
-                words = "" if np.isnan(value) else _number(value)
+                words = "" if np.isnan(value) else _number(value, is_percent=is_percent)
                 dark = value > 0.3 * reach
                 ax.text(column, row, words, ha="center", va="center", fontsize=8, color="white" if dark else INK)
     names = short(table.index[shown], 20)
@@ -73,7 +73,7 @@ def interaction_map(found: Interactions, ax: Axes | None = None, *, top: int = 1
     ax.spines[:].set_visible(False)
     left = len(table) - count
     others = f"\n{left:,} features in weaker pairs are not drawn" if left else ""
-    if found.order == "swap":
+    if is_percent:
         percent_bar(ax, image, label="jointly, of the output's variance")
         ax.set_title(f"grey: what each moves in all, %{others}", fontsize=9, loc="left", color=INK)
     else:
@@ -89,10 +89,14 @@ def _cell(place: int) -> Rectangle:
     return Rectangle((place - 0.5, place - 0.5), 1, 1, facecolor=PALE, edgecolor="white")
 
 
-def _number(value: float) -> str:
-    """A number in a cell, without its unit.
+def _number(value: float, *, is_percent: bool) -> str:
+    """A number in a cell, without its unit; of percent nothing that the eye should not see.
 
-    >>> _number(24.41), _number(0.04), _number(0.0)
+    >>> _number(24.41, is_percent=True), _number(0.04, is_percent=True), _number(1e-6, is_percent=True)
     ('24.4', '0.04', '0')
+    >>> _number(0.001234, is_percent=False)
+    '0.0012'
     """
-    return percent(value).removesuffix(" %")
+    if not is_percent:
+        return f"{value:.2g}"
+    return percent(value if value >= 0.005 else 0.0).removesuffix(" %")

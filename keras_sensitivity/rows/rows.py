@@ -19,6 +19,7 @@ from keras_sensitivity.rows import streams
 from keras_sensitivity.rows.arrays import as_array
 from keras_sensitivity.rows.chunks import Chunk, Lengths, joined, until
 from keras_sensitivity.rows.constant import OtherValues, constant_columns
+from keras_sensitivity.rows.datasets import is_dataset
 from keras_sensitivity.rows.finite import check_finite, has_missing
 from keras_sensitivity.rows.reservoir import Reservoir, subset
 from keras_sensitivity.rows.sparse import SparseRows
@@ -152,6 +153,8 @@ def read(
         weights: Of the rows of arrays, as ``sample_weight`` of `keras_sensitivity.measure`; None: all weigh 1.
         lengths: Of sequences in arrays that were filled up.
     """
+    if is_dataset(x):
+        errors.refuse_dataset()
     if not streams.is_stream(x):
         return _read_arrays(x, network, num_samples, weights, lengths)
     if weights is not None:
