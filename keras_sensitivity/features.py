@@ -92,6 +92,7 @@ class Features:
             errors.check_groups(groups, columns)
         group_of = {member: group for group, members in (groups or {}).items() for member in members}
         names = [group_of.get(column, column) for column in columns]
+        columns, names = list(map(_whole, columns)), list(map(_whole, names))
         index = {name: number for number, name in enumerate(dict.fromkeys(names))}
         return cls(tuple(columns), tuple(index), tuple(index[name] for name in names), tuple(owners), tuple(static))
 
@@ -132,6 +133,15 @@ def image_shape(blocks: Sequence[Block]) -> tuple[int, ...] | None:
     """Height, width and channels, where the only thing measured is an image or a sequence of images."""
     shape = blocks[0].shape
     return shape if len(blocks) == 1 and len(shape) == 3 and len(blocks[0].columns) == math.prod(shape) else None
+
+
+def _whole(name: str) -> str:
+    r"""The name with halves of letters as escapes: with pyarrow, pandas has strings that cannot hold them.
+
+    >>> _whole("age"), _whole(chr(0xD800))
+    ('age', '\\ud800')
+    """
+    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
 
 
 def _told_apart(places: list[tuple[str, str]]) -> list[str]:

@@ -511,7 +511,7 @@ def drawing():
         look, lags = (ks.measure(*each, feature_names=names) for each in ((tables, x), (steps, sequences)))
         explanation = ks.explain(tables, x[:2], background=x, feature_names=names)
         frame = pd.DataFrame([look.features] * 3).reset_index(drop=True)
-        events = pd.DataFrame({"epoch": [1] * 6, "feature": names, "event": "died", "importance": 3.0})
+        events = pd.DataFrame({"epoch": [1] * 6, "feature": look.features.index, "event": "died", "importance": 3.0})
         return {
             "ranking": look.plot,
             "local_bars": lambda ax=None: explanation.plot(ax=ax),

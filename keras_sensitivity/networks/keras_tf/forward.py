@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_sensitivity import errors
@@ -116,10 +117,16 @@ class Scale(NamedTuple):
     Attributes:
         rows: Of each row, 1 or 0, shape (batch_size,); with 0, nothing comes back from the row's own output.
         target: A power of 2, taken back afterwards; None: 1.
+        units: Of each row and unit, 1 or 0, shape (batch_size, num_units); None: 1.
     """
 
     rows: tf.Tensor
     target: tf.Tensor | None
+    units: tf.Tensor | None = None
+
+    def without(self, lost: tf.Tensor | None) -> Scale:
+        """The same with 0 for some units of some rows; None: of none."""
+        return self if lost is None else self._replace(units=1 - tf.cast(lost, self.rows.dtype))
 
 
 class Forward(NamedTuple):
@@ -169,6 +176,7 @@ class Forward(NamedTuple):
         newest = {name: reading.newest(name, head) for name, head in found.heads.items()}
         units, target = units_of(newest, definition.output, mode=reading.mode)
         activated = _activated(newest, found.activated, definition.output)
+        scale = scale.without(_rounded(target, activated))
         direction = _direction(target, Directions(len(units)), 0, scale)
         first = derivatives_of(target, [each.tensor for each in found.found], direction, scale)
         used = [index for index, gradient in enumerate(first) if gradient is not None]
@@ -237,7 +245,7 @@ class Forward(NamedTuple):
         """In one of the directions with respect to each tensor, of its shape."""
         if directions.codes is None and isinstance(index, int) and index == 0:
             return self.first
-        direction = _direction(self.target, directions, index, scale)
+        direction = _direction(self.target, directions, index, scale.without(_rounded(self.target, self.activated)))
         return derivatives_of(self.target, self.tensors, direction, scale)
 
     def assembled(self, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
@@ -279,7 +287,20 @@ def _only_masking(used: Sequence[int], found: Run, question: Question, x: Tensor
 
 def _direction(target: tf.Tensor, directions: Directions, index: Any, scale: Scale) -> tf.Tensor:
     """One of the directions at every row that sends its derivatives back, else 0."""
-    return tf.cast(scale.rows, target.dtype)[:, None] * directions(index, target.dtype)
+    rows = scale.rows[:, None] if scale.units is None else scale.rows[:, None] * scale.units
+    return tf.cast(rows, target.dtype) * directions(index, target.dtype)
+
+
+def _rounded(target: tf.Tensor, activated: Mapping[str, Sequence[int]]) -> tf.Tensor | None:
+    """Which probabilities are 1 but for rounding, as some processors divide: ``p * (1 - p)`` is no more than that.
+
+    Shape (batch_size, num_units); None where there are no probabilities.
+    """
+    columns = [unit for units in activated.values() for unit in units]
+    if not columns:
+        return None
+    is_probability = np.isin(np.arange(target.shape[1]), columns)
+    return is_probability & (target >= 1 - 2 * np.finfo(target.dtype.as_numpy_dtype).epsneg)
 
 
 def wide(kind: Any) -> Any:
