@@ -14,7 +14,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: help demo test lint types imports tests slow browser package gallery pictures examples study-credit study-dead-features \
-	study-agreement study-selection study-public-models paper paper-page benchmark benchmark-page docs docs-serve clean
+	study-agreement study-selection study-public-models study-black-boxes study-many-rows paper paper-page benchmark benchmark-page docs docs-serve clean
 
 help: ## List the targets
 	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,14 @@ study-selection: $(READY) ## What `select` finds in a published benchmark, and b
 study-agreement: $(READY) ## How far the numbers agree with real changes; puts the tables into the documents
 	$(BIN)/python studies/agreement.py
 	$(BIN)/python studies/agreement_page.py
+
+study-black-boxes: $(READY) ## Trees, a lasso, a forest and a network in one measure; puts the tables into the documents
+	$(BIN)/python studies/black_boxes.py
+	$(BIN)/python studies/black_boxes_page.py
+
+study-many-rows: $(READY) ## A hundred million rows on one and on two workers, in a quarter of an hour; puts the table into the documents
+	$(BIN)/python studies/many_rows.py
+	$(BIN)/python studies/many_rows_page.py
 
 study-public-models: $(READY) ## Fit, measure and explain models of public pages, in half an hour; puts the tables into the documents
 	$(BIN)/python studies/public_models.py

@@ -8,7 +8,7 @@ the same rows as a stream.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -154,9 +154,7 @@ def _looks(dataset: Any, task: Task, progress: bool) -> Iterator[Look]:
     """The looks at all parts, as they come."""
     import ray
 
-    resources = ray.cluster_resources()
-    num_workers = max(1, int(resources.get("GPU", 0)) or int(resources.get("CPU", 1)))
-    needs = {"num_gpus": 1} if resources.get("GPU") else {"num_cpus": 1}
+    num_workers, needs = _workers([node["Resources"] for node in ray.nodes() if node["Alive"]])
     try:
         pickled = ray.cloudpickle.dumps(task)
     except Exception as error:  # noqa: BLE001  (whatever the user's objects raise)
@@ -166,7 +164,7 @@ def _looks(dataset: Any, task: Task, progress: bool) -> Iterator[Look]:
         fn_constructor_args=(pickled, 1),
         batch_size=PART_ROWS,
         batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(min_size=1, max_size=num_workers),
+        compute=ray.data.ActorPoolStrategy(size=num_workers),
         **needs,
     )
     bar = keras.utils.Progbar(None, unit_name="part") if progress else None
@@ -189,6 +187,21 @@ def _looks(dataset: Any, task: Task, progress: bool) -> Iterator[Look]:
         if bar is not None:
             bar.add(1)
         yield found
+
+
+def _workers(nodes: Sequence[Mapping[str, float]]) -> tuple[int, dict[str, float]]:
+    """How many workers, and what each takes: a GPU where there are any, else about a processor.
+
+    On each node a processor is left over for those who read the rows, without whom the workers would wait for ever.
+
+    >>> _workers([{"CPU": 8.0}, {"CPU": 4.0}]), _workers([{"CPU": 1.0}]), _workers([{"CPU": 8.0, "GPU": 2.0}])
+    ((12, {'num_cpus': 0.75}), (1, {'num_cpus': 0.0}), (2, {'num_gpus': 1}))
+    """
+    num_gpus = int(sum(node.get("GPU", 0) for node in nodes))
+    if num_gpus:
+        return num_gpus, {"num_gpus": 1}
+    processors = [int(node["CPU"]) for node in nodes if node.get("CPU", 0) >= 1] or [1]
+    return sum(processors), {"num_cpus": round(1 - 1 / min(processors), 4)}
 
 
 def _take_threads(count: int) -> None:

@@ -519,7 +519,7 @@ def drawing():
             "trajectory": functools.partial(plots.trajectory, frame, events=events, top=6),
             "trajectory_heat_map": functools.partial(plots.trajectory_heat_map, frame),
             "heat_map": functools.partial(plots.heat_map, lags),
-            "side_by_side": ks.compare(dict.fromkeys(names, look)).plot,
+            "side_by_side": ks.compare(dict.fromkeys(look.features.index, look)).plot,
         }
 
     return of
