@@ -604,10 +604,10 @@ class Importance:
     def merge(self, other: Importance) -> Importance:
         """The importance of the rows of both: looks at parts of the rows, such as those of several machines, add up.
 
-        The order does not matter. Measured with the same background, which gives the scale and the bins, derivatives
-        are up to rounding what they are over all rows at once. Each with its own rows as background, the bins of paths
-        merge quantile by quantile, so that parts that are alike give nearly that, and parts that are not do not. Real
-        changes add up pair by pair; the rows of each part draw partners of their own, from the background or the part.
+        The order does not matter. Measured with the same background, which gives the scale, the bins and the rows to
+        swap with, the numbers are up to rounding what they are over all rows at once. Each with its own rows as
+        background, the bins of paths merge quantile by quantile, so that parts that are alike give nearly that, and
+        parts that are not do not. Real changes add up pair by pair; the rows of each part swap among themselves.
 
         Args:
             other: Of the same model, the same features and the same definition.

@@ -102,8 +102,8 @@ def test_parts_add_up_to_what_one_machine_sees(kind, rng):
     columns, model = make(rng), build()
     whole = ks.measure(model, stream(columns))
     for look in by_parts(model, columns, [10_000, 500, NUM_ROWS - 10_500]):
-        np.testing.assert_allclose(look.table["importance"], whole.table["importance"], rtol=1e-5)
-        np.testing.assert_allclose(look.table["rms"], whole.table["rms"], rtol=1e-5)
+        np.testing.assert_allclose(look.table["importance"], whole.table["importance"], rtol=1e-4)
+        np.testing.assert_allclose(look.table["rms"], whole.table["rms"], rtol=1e-4)
         assert (look.table["change"] == whole.table["change"]).all()
         assert look.num_samples == NUM_ROWS
         assert (look.lags is None) == (whole.lags is None)
@@ -120,7 +120,7 @@ def test_weights_and_backgrounds(definition, rng):
         whole = ks.measure(model, stream(columns, "weight"), background=given, definition=definition)
         options = {"weights": "weight", "background": given, "definition": definition}
         look = by_parts(model, columns, [15_000, NUM_ROWS - 15_000], **options)[0]
-        np.testing.assert_allclose(look.table["importance"], whole.table["importance"], rtol=1e-5)
+        np.testing.assert_allclose(look.table["importance"], whole.table["importance"], rtol=1e-4)
 
 
 def test_with_a_background_swaps_of_parts_add_up_too(rng):
@@ -188,7 +188,7 @@ def test_looks_of_two_processes_merge(rng, tmp_path):
     assert os.getpid() not in processes
     one, other = (ks.Importance.load(tmp_path / f"{index}.npz") for index in range(2))
     whole = ks.measure(model, x, background=x[:500])
-    pd.testing.assert_frame_equal(one.merge(other).table, whole.table, rtol=1e-5)
+    pd.testing.assert_frame_equal(one.merge(other).table, whole.table, rtol=1e-4)
 
 
 @pytest.fixture(scope="module")
@@ -206,11 +206,11 @@ def test_a_data_set_of_ray(cluster, rng, capsys):
     plain = dataset.drop_columns(["weight"])
     whole = ks.measure(model, stream(table_of(columns)))
     look = ks.measure(model, plain, verbose=1)
-    np.testing.assert_allclose(look.table["importance"], whole.table["importance"], rtol=1e-5)
+    np.testing.assert_allclose(look.table["importance"], whole.table["importance"], rtol=1e-4)
     assert "part" in capsys.readouterr().out
     weighted = ks.measure(model, dataset, sample_weight="weight")
     expected = ks.measure(model, stream(columns, "weight"))
-    np.testing.assert_allclose(weighted.table["importance"], expected.table["importance"], rtol=1e-5)
+    np.testing.assert_allclose(weighted.table["importance"], expected.table["importance"], rtol=1e-4)
     few = ks.measure(model, plain, num_samples=1000)
     assert few.num_samples == 1000
     with pytest.raises(ValueError, match="no column 'size'"):

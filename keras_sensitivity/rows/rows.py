@@ -65,7 +65,11 @@ class Rows:
 
     def sample(self) -> Chunk:
         """Rows that stand for all: of a stream its first, which the next reading of it does not read again."""
-        return self.chunks.head(SAMPLE_ROWS) if isinstance(self.chunks, _Rewound) else self.first
+        if not isinstance(self.chunks, _Rewound):
+            return self.first
+        # As many whatever the size of the batches that it comes in.
+        head = self.chunks.head(SAMPLE_ROWS)
+        return head.part(slice(SAMPLE_ROWS)) if len(head) > SAMPLE_ROWS else head
 
     @property
     def has_one_length(self) -> bool:
