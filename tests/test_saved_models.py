@@ -65,6 +65,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sample(3)
 def test_a_saved_model_has_the_derivatives_of_the_model(kind, way, rng, tmp_path):
     model = KINDS[kind]()
     x = rows_for(model, rng)
