@@ -27,12 +27,12 @@ def section() -> str:
         for row in found.to_dict("records")
     }
     return f"""
-{found["rows"][0]:,.0f} rows of 23 columns, made where they are measured, by the paper's network, on one machine with two
-processors; the start of the workers counts:
+{found["rows"][0]:,.0f} rows of 23 columns, made where they are measured, by the paper's network, on one machine with
+two processors; the start of the workers counts:
 
 {table(rows, "workers")}
-Two workers take {two / one:.2f} times the rows a second of one, and neither takes more memory with more rows. The shares of both
-are the same.
+Two workers take {two / one:.2f} times the rows a second of one, and neither takes more memory with more rows. The
+shares of both are the same.
 """
 
 
