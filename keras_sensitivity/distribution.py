@@ -7,6 +7,7 @@ the same rows as a stream.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -127,15 +128,15 @@ def measure_dataset(
         errors.refuse_some_rows()
     task = Task(model, first, sample_weight, background, definition, options)
     measurement, rows = task.measurement()
-    if len(rows.first) < SAMPLE_ROWS:  # these are all
-        return measurement.look(progress=bool(verbose))
     if verbose:
         print(f"keras_sensitivity: {measurement.description}", flush=True)
-    look: Look | None = None
-    for part in _looks(dataset, task, bool(verbose)):
-        look = part if look is None else merged(look, part)
-    assert look is not None
-    return measurement.importance(look)
+    if len(rows.first) < SAMPLE_ROWS:  # these are all
+        importance = measurement.look(progress=bool(verbose))
+    else:
+        importance = measurement.importance(functools.reduce(merged, _looks(dataset, task, bool(verbose))))
+    if importance.num_samples == num_samples:
+        errors.warn_limited(num_samples)
+    return importance
 
 
 def _first_rows(dataset: Any) -> dict[str, Array]:

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -43,7 +43,7 @@ ROWS_AT_A_TIME = 4096
 
 
 def measure(
-    model: keras.Model,
+    model: keras.Model | Callable[[Any], Any],
     x: Any,
     *,
     sample_weight: Any = None,
@@ -71,8 +71,8 @@ def measure(
             several inputs a list or dict of these. Or a stream of batches of them: `tf.data.Dataset`,
             `keras.utils.PyDataset` or generator, yielding x, (x, y) or (x, y, sample_weight); the weights of its
             rows weigh the averages. Or a `ray.data.Dataset`, whose rows are measured where they are. Dates are numbers
-            of days since 1970-01-01, durations numbers of days. NaN is
-            refused, unless the model makes finite predictions of it: it is then left out of what is averaged.
+            of days since 1970-01-01, durations numbers of days. NaN is refused, unless the model makes finite
+            predictions of it: it is then left out of what is averaged.
         sample_weight: Of the rows of arrays, shape (num_samples,), in their order: they weigh the averages, so that the
             importance is that of the weighted population. None: all weigh 1. A stream yields its own; of a
             `ray.data.Dataset` the name of a column.
@@ -147,7 +147,7 @@ def measure(
 
 
 def explain(
-    model: keras.Model,
+    model: keras.Model | Callable[[Any], Any],
     x: Any,
     *,
     background: Any = None,

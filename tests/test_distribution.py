@@ -211,7 +211,8 @@ def test_a_data_set_of_ray(cluster, rng, capsys):
     weighted = ks.measure(model, dataset, sample_weight="weight")
     expected = ks.measure(model, stream(columns, "weight"))
     np.testing.assert_allclose(weighted.table["importance"], expected.table["importance"], rtol=1e-4)
-    few = ks.measure(model, plain, num_samples=1000)
+    with pytest.warns(UserWarning, match="1,000"):
+        few = ks.measure(model, plain, num_samples=1000)
     assert few.num_samples == 1000
     with pytest.raises(ValueError, match="no column 'size'"):
         ks.measure(model, dataset, sample_weight="size")

@@ -157,6 +157,19 @@ def test_a_pipeline_of_scikit_learn(rng):
     assert ks.measure(forest.predict_proba, x[["income"]]).units == ("0", "1")
 
 
+def test_a_module_of_pytorch_is_measured_as_it_predicts(rng):
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Sequential(torch.nn.Linear(3, 1), torch.nn.BatchNorm1d(1), torch.nn.Dropout(0.5))
+    module[0].weight.data = torch.tensor([[3.0, 1.0, 0.0]])
+    module[1].eval()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    x = rng.normal(size=(500, 3))
+    np.testing.assert_allclose(ks.measure(module, x).rms, [3, 1, 0] * x.std(axis=0), rtol=0.02)
+    assert [each.training for each in module] == [True, False, True]
+    assert all((value == before[name]).all() for name, value in module.state_dict().items())
+    assert ks.explain(module, x[:2], background=x).features.shape == (2, 3)
+
+
 def test_missing_numbers_go_to_a_function_that_takes_them(rng):
     x = rng.normal(size=(500, 2))
     x[::5, 0] = np.nan

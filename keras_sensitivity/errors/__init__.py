@@ -49,6 +49,7 @@ from keras_sensitivity.errors.distribution import (
     refuse_weight_column,
     refuse_workers,
     warn_as_worded,
+    warn_limited,
 )
 from keras_sensitivity.errors.fit import (
     check_labels_length,
@@ -359,6 +360,7 @@ __all__ = [
     "warn_ignores_everything",
     "warn_ignores_newest_step",
     "warn_left_out",
+    "warn_limited",
     "warn_many_lengths",
     "warn_masking",
     "warn_mixes_rows",

@@ -92,3 +92,11 @@ def refuse_workers(error: Exception) -> NoReturn:
 def warn_as_worded(words: str) -> None:
     """Warn of what a worker warned of."""
     warn(words)
+
+
+def warn_limited(count: int) -> None:
+    """Warn that the first rows of a data set were measured, and no more."""
+    warn(
+        f"The first {count:,} rows of the data set are measured. Where the others are not like them, because it is sorted, "
+        "pass dataset.random_sample(fraction) without num_samples."
+    )

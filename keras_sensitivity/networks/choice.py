@@ -8,6 +8,7 @@ import keras
 
 from keras_sensitivity import errors
 from keras_sensitivity.networks.functions.network import FunctionNetwork
+from keras_sensitivity.networks.functions.torch_module import function_of, is_module
 from keras_sensitivity.networks.keras_tf.layers import check_call, unbuilt
 from keras_sensitivity.networks.keras_tf.network import KerasNetwork
 from keras_sensitivity.networks.keras_tf.saved import is_saved, model_of
@@ -34,6 +35,8 @@ def network_of(model: Any, batch_size: int | None = None) -> Network:
     """
     if isinstance(model, Network):
         return model
+    if is_module(model):
+        return FunctionNetwork(function_of(model), batch_size)
     model = model_of(model) if is_saved(model) else _unwrapped(model)
     return FunctionNetwork(model, batch_size) if _is_function(model) else KerasNetwork(model)
 
