@@ -24,7 +24,7 @@ from keras_sensitivity.measurement import Measurement, merged
 from keras_sensitivity.networks.choice import network_of
 from keras_sensitivity.plan import Options
 from keras_sensitivity.rows.datasets import element_of
-from keras_sensitivity.rows.rows import SAMPLE_ROWS, Rows, read
+from keras_sensitivity.rows.rows import SAMPLE_ROWS, read
 
 __all__ = ["measure_dataset"]
 
@@ -53,21 +53,25 @@ class Task(NamedTuple):
     definition: Definition
     options: Options
 
-    def measurement(self) -> tuple[Measurement, Rows]:
-        """A measurement of the first rows, which are the first of all; and these."""
+    def measurement(self) -> Measurement:
+        """A measurement of the first rows, after which may come others in any order."""
         network = network_of(self.model, self.options.batch_size)
         element, weights = element_of(self.first, self.weights)
         rows = read(element, network, weights=weights)
         background = None if self.background is None else read(self.background, network)
-        measurement = Measurement(
+        return Measurement(
             network,
             rows,
             definition=self.definition,
             options=self.options,
             background=background,
-            sample=rows.first,
+            sample=None if self.is_whole else rows.first,
         )
-        return measurement, rows
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there are no other rows."""
+        return len(next(iter(self.first.values()))) < SAMPLE_ROWS
 
 
 class Worker:
@@ -87,6 +91,8 @@ class Worker:
         """The look at a part, or the error; and what was warned of."""
         from ray import cloudpickle
 
+        if not len(next(iter(batch.values()))):
+            return {"found": []}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
@@ -103,7 +109,7 @@ class Worker:
             _take_threads(self._num_threads)
             task = cloudpickle.loads(self._task)
             self._weights = task.weights
-            self._measurement = task.measurement()[0]
+            self._measurement = task.measurement()
         element, weights = element_of(batch, self._weights)
         return self._measurement.part(element, weights)
 
@@ -127,10 +133,10 @@ def measure_dataset(
     if not first:
         errors.refuse_some_rows()
     task = Task(model, first, sample_weight, background, definition, options)
-    measurement, rows = task.measurement()
+    measurement = task.measurement()
     if verbose:
         print(f"keras_sensitivity: {measurement.description}", flush=True)
-    if len(rows.first) < SAMPLE_ROWS:  # these are all
+    if task.is_whole:
         importance = measurement.look(progress=bool(verbose))
     else:
         importance = measurement.importance(functools.reduce(merged, _looks(dataset, task, bool(verbose))))

@@ -262,7 +262,8 @@ def _codes(rows: Batch) -> Array:
     found = np.zeros(len(rows[0]), np.uint64)
     for leaf in rows:
         columns = leaf.reshape(len(leaf), -1)
-        numbers = columns if columns.dtype == object else columns + 0.0  # -0.0 and 0.0 are one value
+        # In one type, and -0.0 is 0.0.
+        numbers = columns if columns.dtype == object else columns.astype(np.float64) + 0.0
         codes = pd.util.hash_array(numbers.ravel(), categorize=False).reshape(columns.shape)
         for column in codes.T:
             found = (found ^ column) * MIXING

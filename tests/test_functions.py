@@ -26,7 +26,7 @@ def pair(rng):
     a, b, c, d = weights
 
     def function(x):
-        assert isinstance(x, pd.DataFrame) or x.dtype == float
+        assert isinstance(x, pd.DataFrame) or x.dtype.kind == "f"
         return np.tanh(np.asarray(x) @ a + b) @ c + d
 
     return model, function
@@ -52,7 +52,7 @@ def test_a_function_is_measured_like_a_model(pair, rng):
 @pytest.mark.parametrize("background", [False, True])
 def test_changes_and_backgrounds_are_those_of_a_model(pair, rng, change, background):
     model, function = pair
-    x = np.column_stack([rng.normal(size=(300, 2)), rng.integers(0, 3, 300)])
+    x = np.column_stack([rng.normal(size=(300, 2)), rng.integers(0, 3, 300)]).astype("float32")
     if change == "derivative":
         x[:, 2] += 0.1 * rng.normal(size=300)  # between few values there are no derivatives, but differences
     options = {"definition": ks.Definition(change=change, step=1e-4), "background": x[:150] if background else None}

@@ -97,6 +97,6 @@ def warn_as_worded(words: str) -> None:
 def warn_limited(count: int) -> None:
     """Warn that the first rows of a data set were measured, and no more."""
     warn(
-        f"The first {count:,} rows of the data set are measured. Where the others are not like them, because it is sorted, "
-        "pass dataset.random_sample(fraction) without num_samples."
+        f"The first {count:,} rows of the data set are measured. Where the others are not like them, because it is "
+        "sorted, pass dataset.random_sample(fraction) without num_samples."
     )
