@@ -399,6 +399,7 @@ def test_a_fit_that_is_taken_up_again_has_no_event_twice(rng, tmp_path, crash_at
     assert watch.dead_features == ["c", "d"]
 
 
+@pytest.mark.slow
 def test_events_beside_an_early_stop_that_restores_weights(rng):
     x = rows_of(rng, "abcd")
     y = 3 * x["a"] + x["b"]

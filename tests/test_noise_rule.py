@@ -38,6 +38,7 @@ def hard(rng, num_rows=3000):
     return pd.DataFrame(columns), 2 * a + np.sin(2 * b) + c**2 / 2 + 0.1 * rng.normal(size=num_rows)
 
 
+@pytest.mark.slow
 def test_irrelevant_columns_of_every_kind_die_and_no_useful_one(rng):
     x, y = hard(rng)
     watch = watched(x, y, epochs=30)
@@ -66,6 +67,7 @@ def test_useful_columns_that_are_correlated_both_live(rng):
     assert watch.dead_features == ["c"]
 
 
+@pytest.mark.slow
 def test_who_was_never_above_the_noise_is_listed(rng):
     x = pd.DataFrame(rng.normal(size=(1000, 5)), columns=list("abcde"))
     watch = watched(x, 3 * x["a"] + x["b"], epochs=1)
@@ -116,6 +118,7 @@ def test_the_threshold_of_a_column_grows_by_the_root_of_its_variance_inflation(r
     assert not found.is_low.any()
 
 
+@pytest.mark.slow
 def test_the_weakest_goes_first_and_the_other_is_judged_without_it(rng):
     x = rng.normal(size=(20_000, 3)).astype("float32")
     x[:, 2] = 0.999 * x[:, 0] + np.sqrt(1 - 0.999**2) * x[:, 2]
@@ -190,6 +193,7 @@ def test_several_outputs_have_their_own_losses_and_weights(rng):
     assert watch.importance.loss_changes.shape == (3, 2)
 
 
+@pytest.mark.slow
 def test_labels_change_nothing_in_the_training(rng):
     x = rng.normal(size=(300, 4)).astype("float32")
     y = x[:, 0].astype("float32")

@@ -28,6 +28,7 @@ def selected(x, y, **options):
     return ks.select(build, x, y, **({"epochs": 6, "seed": 0, "verbose": 0} | options))
 
 
+@pytest.mark.slow
 def test_the_features_that_matter_are_kept_the_most_important_first(rng):
     x, y = table(rng)
     found = selected(x, y)
@@ -57,6 +58,7 @@ def test_between_enough_and_too_few_it_bisects(rng):
     assert chosen["num_features"].tolist() == [5]
 
 
+@pytest.mark.slow
 def test_a_number_of_features_is_kept_whatever_the_loss_says(rng):
     x, y = table(rng)
     found = selected(x, y, num_features=3)
@@ -128,6 +130,7 @@ class InterruptedRoundError(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_what_was_interrupted_goes_on(rng, tmp_path):
     x, y = table(rng)
 

@@ -154,6 +154,7 @@ def test_of_500_looks_none_is_missing(importance, tmp_path):
     assert found["scalars"]["importance_shift"] == [1.0 + epoch for epoch in range(500)]
 
 
+@pytest.mark.slow
 def test_of_a_loop_of_fits_no_look_is_missing(importance, tmp_path):
     for epoch in range(40):
         write(tmp_path, importance, [epoch])

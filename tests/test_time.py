@@ -338,6 +338,7 @@ def test_lags_that_no_row_reaches_are_left_out_of_means():
     np.testing.assert_allclose(padded.table["rms"], padded.by_lag[:2].mean(), rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("padding", [None, "post"])
 @pytest.mark.sample(2)
 def test_standard_errors_are_the_spread_over_samples(padding):
