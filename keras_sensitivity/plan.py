@@ -248,7 +248,10 @@ class Plan(Generic[R]):
             yield
         except RowError as failed:
             row = index * (batch_size or self.batch_size) + failed.row
-            errors.refuse_failed_row(self.rows.position(min(row, (self.rows.num_rows or row + 1) - 1)), failed.error)
+            position = self.rows.position(min(row, (self.rows.num_rows or row + 1) - 1))
+            if isinstance(failed.error, tuple):
+                errors.refuse_chance(position, *failed.error)
+            errors.refuse_failed_row(position, failed.error)
 
     def _masked(self, reached: Array, weights: Array, batch: int) -> list[int]:
         """Where rows stand in the user's x that have a weight, and no step that is not masked."""

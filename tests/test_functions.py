@@ -286,6 +286,18 @@ def test_a_step_moves_something(step):
         ks.Definition(step=step)
 
 
+def test_the_row_of_which_a_function_is_not_sure_is_named(rng):
+    x = rng.normal(size=(500, 2))
+    row = subset(500, 300)[77]
+    source = np.random.default_rng(1)
+
+    def function(rows):
+        return rows[:, 0] + (rows == x[row]).all(axis=1) * source.normal(size=len(rows))
+
+    with pytest.raises(ValueError, match=f"row {row} of x"):
+        ks.measure(function, x, num_samples=300)
+
+
 def test_an_estimator_is_no_function_of_rows(rng):
     with pytest.raises(TypeError, match=r"measure\(model.predict_proba, x\)"):
         ks.measure(LogisticRegression(), rng.normal(size=(10, 2)))

@@ -57,7 +57,7 @@ def refuse_other_units(expected: int, received: int) -> NoReturn:
 def refuse_chance(row: int, first: Sequence[float], second: Sequence[float]) -> NoReturn:
     """Say that a function returned two things for one row."""
     fail(
-        f"The function is not deterministic: called twice, it returned two different things for row {row}.",
+        f"The function is not deterministic: called twice, it returned two different things for row {row} of x.",
         expected="the same numbers for the same rows, as a difference of two calls is taken for an effect of x",
         received=f"{first} and {second}",
         fix="switch dropout and sampling off, as with module.eval(), or set the seed in the function",

@@ -164,10 +164,10 @@ class RowError(Exception):
 
     Attributes:
         row: Where it stands in the batch.
-        error: What was raised, or in words what is wrong with what was returned.
+        error: What was raised, or in words what is wrong with what was returned; or the two things that were returned.
     """
 
-    def __init__(self, row: int, error: Exception | str) -> None:
+    def __init__(self, row: int, error: Exception | str | tuple[Any, Any]) -> None:
         super().__init__(row, error)
         self.row = row
         self.error = error

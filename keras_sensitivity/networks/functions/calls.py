@@ -59,13 +59,17 @@ class Calls:
         return np.concatenate(found)
 
     def rehearse(self, rows: Batch) -> None:
-        """Call the function twice with some rows; refuse one that returns something else the second time."""
+        """Call the function twice with some rows.
+
+        Raises:
+            RowError: If it returns something else the second time.
+        """
         some = tuple(leaf[:TRIED_ROWS] for leaf in rows)
         first, second = self(some), self(some)
         apart = np.abs(first - second).max(axis=1)
         if apart.max() > ROUNDING * np.abs(first).max():
             row = int(apart.argmax())
-            errors.refuse_chance(row, first[row].tolist(), second[row].tolist())
+            raise RowError(row, (first[row].tolist(), second[row].tolist()))
 
     def _called(self, rows: Batch) -> Array:
         """One call; where it fails, with halves of the rows, until it is known at which."""
