@@ -11,7 +11,7 @@ import pandas as pd
 
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.networks.network import Batch, Network
-from keras_sensitivity.plan import Plan
+from keras_sensitivity.plan import Plan, filled_batches
 from keras_sensitivity.rows.chunks import Chunk
 from keras_sensitivity.swapping import Swapping
 from keras_sensitivity.swaps import Column, Swaps, chosen, columns_by_feature
@@ -64,15 +64,14 @@ def flips(network: Network, plan: Plan[Any], definition: Definition, sample: Chu
         if new.shape[1] == 1:
             others[index] = new[:, 0]
     swaps = Swaps([columns[feature] for feature in features], (), Chunk(flipped), is_own=False)
-    first = tuple(leaf[np.minimum(np.arange(plan.batch_size), len(leaf) - 1)] for leaf in rows)
-    swapping = Swapping(network, plan, swaps, first)
+    every = list(filled_batches((np.arange(len(rows[0])), *rows), plan.batch_size))
+    swapping = Swapping(network, plan, swaps, every[0][1:])
     changes = []
-    for start in range(0, len(rows[0]), plan.batch_size):
-        some = np.minimum(np.arange(start, start + plan.batch_size), len(rows[0]) - 1)
-        batch = tuple(leaf[some] for leaf in rows)
-        before, *after = swapping.run(batch, np.ones(len(some)), some)
-        changes.append((np.stack(after) - before)[:, : len(rows[0]) - start])
-    return Flips(features, others, np.concatenate(changes, axis=1))
+    for index, (some, *batch) in enumerate(every):
+        with plan.naming_rows(index):
+            before, *after = swapping.run(tuple(batch), np.ones(len(some)), some)
+        changes.append(np.stack(after) - before)
+    return Flips(features, others, np.concatenate(changes, axis=1)[:, : len(rows[0])])
 
 
 def _flipped(columns: tuple[Column, ...], rows: Batch, sample: tuple[Array, ...]) -> Array:

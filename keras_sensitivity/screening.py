@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_sensitivity.features import Block
@@ -69,17 +70,8 @@ def _derivatives(plan: Plan[Derivatives], rows: Batch) -> Derivatives:
     """The derivatives of rows that are not the plan's own."""
     found = [plan.traced(batch, np.ones(plan.batch_size))[0] for batch in filled_batches(rows, plan.batch_size)]
     count = len(rows[0])
-
-    def joined(parts: tuple[Array, ...]) -> Array:
-        return np.concatenate(parts)[:count]
-
-    return Derivatives(
-        joined(tuple(each.predictions for each in found)),
-        tuple(map(joined, zip(*(each.gradients for each in found), strict=True))),
-        tuple(map(joined, zip(*(each.values for each in found), strict=True))),
-        (),
-        (),
-    )
+    every: Derivatives = keras.tree.map_structure(lambda *parts: np.concatenate(parts)[:count], *found)
+    return every
 
 
 def _spread(blocks: Sequence[Block], rows: Derivatives, weights: Array) -> Array:

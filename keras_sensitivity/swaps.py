@@ -181,6 +181,7 @@ class Swaps:
         self.pool = pool
         self.is_own = is_own and not is_shuffled
         self._is_shuffled = is_shuffled
+        self._sorted: tuple[Array, Array] | None = None
         weighty = np.flatnonzero(pool.row_weights > 0)
         if not len(weighty):
             errors.refuse_weightless()
@@ -205,10 +206,13 @@ class Swaps:
             return np.where(positions < len(self.pool), positions, codes)
         if not self._is_shuffled:
             return codes
-        own = _codes(tuple(leaf[:].astype(row.dtype) for leaf, row in zip(self.pool.leaves, rows, strict=True)))
-        order = np.argsort(own, kind="stable")
-        places = order[np.minimum(np.searchsorted(own[order], codes), len(own) - 1)]
-        return np.where(own[places] == codes, places, codes)
+        if self._sorted is None:  # all batches have the same types
+            own = _codes(tuple(leaf[:].astype(row.dtype) for leaf, row in zip(self.pool.leaves, rows, strict=True)))
+            order = np.argsort(own, kind="stable")
+            self._sorted = own[order], order
+        own, order = self._sorted
+        nearest = np.minimum(np.searchsorted(own, codes), len(own) - 1)
+        return np.where(own[nearest] == codes, order[nearest], codes)
 
     def partners(self, positions: Array, shift: int = 1) -> Array:
         """The row of the pool whose values each row gets: of a row of the pool the next in the shuffle."""

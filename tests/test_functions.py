@@ -238,6 +238,19 @@ def test_the_row_at_which_a_function_fails_is_named(rng, change, num_samples):
         ks.explain(_fails_at(123, x, lambda rows, is_bad: np.where(is_bad, np.nan, rows[:, 0])), x)
 
 
+def test_the_row_is_named_where_another_value_makes_it_fail(rng):
+    x = np.column_stack([rng.normal(size=300), rng.integers(0, 2, 300)])
+    flipped = np.array([x[7, 0], 1 - x[7, 1]])
+
+    def function(rows):
+        if (rows == flipped).all(axis=1).any():
+            raise ZeroDivisionError("no such customer")
+        return rows[:, 0]
+
+    with pytest.raises(RuntimeError, match=r"row 7 of x(.|\n)*no such customer"):
+        ks.explain(function, x)
+
+
 def _fails_with_many(rows):
     if len(rows) > 100:
         raise OSError("too large a request")
