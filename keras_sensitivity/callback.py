@@ -25,6 +25,8 @@ from keras_sensitivity.networks.choice import is_built, network_of
 from keras_sensitivity.networks.network import Network
 from keras_sensitivity.plan import Options
 from keras_sensitivity.records.looks import LookWriter
+from keras_sensitivity.records.reading import Look
+from keras_sensitivity.resuming import restored
 from keras_sensitivity.rows.pickling import check_picklable
 from keras_sensitivity.rows.randomness import untouched_randomness
 from keras_sensitivity.rows.rows import Rows, read
@@ -107,8 +109,10 @@ class SensitivityCallback(keras.callbacks.Callback):
     after the last one, `measure` tells of the restored model.
 
     Wrong arguments are refused before the first training step; where the model gets its weights in that step, after it.
-    An error at a later look (a full disk, a device out of memory) is warned of once; the callback then switches itself
-    off, and the fit goes on.
+    Whatever happens after it ends no fit, and is warned of once. At epochs at which derivatives are NaN or infinite
+    there is no look; a warning counts them by feature, and looks go on when they are finite again. Looks that cannot be
+    written are kept, and written when that is possible. Any other error at a look, such as a device out of memory,
+    switches the callback off until the next fit.
 
     Args:
         x: The rows to measure, as they go into ``model.fit``: see `measure`.
@@ -128,7 +132,9 @@ class SensitivityCallback(keras.callbacks.Callback):
         log_dir: A folder, also a remote one such as ``gs://bucket/logs``: write TensorBoard summaries there, with
             epochs as steps: numbers at each look, pictures at the last, and at a few before in a long fit. Each fit has
             a run of its own, ``log_dir/sensitivity``, ``log_dir/sensitivity_2`` and so on; one with an
-            ``initial_epoch`` goes on in the newest. It may be the folder of `keras.callbacks.TensorBoard`.
+            ``initial_epoch`` goes on in the newest, also in another process, as with
+            `keras.callbacks.BackupAndRestore`: its looks are read back then. It may be the folder of
+            `keras.callbacks.TensorBoard`.
         dead_feature_monitor: When a feature is dead; None: no feature is judged, nor counted in the logs.
         log_importances: Whose importances go into the logs, for loggers that read them (CSVLogger, wandb, MLflow): a
             list of features; True: all; False: none.
@@ -198,8 +204,11 @@ class SensitivityCallback(keras.callbacks.Callback):
         self._trajectory = Trajectory()
         self._live: _Live | None = None
         self._is_off = False
+        self._has_skipped = False
+        self._tried: int | None = None
         self._is_waiting = False
         self._kept_rows: _KeptRows | None = None
+        self._logged: list[Look] = []
         self._run: str | None = None
         self._standing: _Standing | None = None
         self._epochs_before = 0
@@ -355,7 +364,9 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Check everything, compile and run a first batch, so that what can fail does so before the first step."""
-        self._live, self._is_off, self._epoch, self._lines = None, False, None, []
+        with contextlib.suppress(Exception):
+            self._switch_off()  # after a fit that was interrupted
+        self._is_off, self._has_skipped, self._tried, self._epoch, self._lines = False, False, None, None, []
         self._check()
         if self.model is None:
             errors.refuse_no_model()
@@ -399,10 +410,19 @@ class SensitivityCallback(keras.callbacks.Callback):
         self._epoch = epoch
 
     def _forget(self, epoch: int) -> None:
-        """Forget the looks from an epoch on, the first of a fit."""
-        if self._live is not None:
-            first, names = epoch + self._epochs_before, self._live.measurement.feature_names
-            self._trajectory = self._trajectory.before(first, names, self.dead_feature_monitor)
+        """Forget the looks from an epoch on, the first of a fit; of one that another process began, know those before.
+
+        That process may have come to its end before it had looked at the last epoch: the model still is what it was.
+        """
+        if self._live is None:
+            return
+        first, names = epoch + self._epochs_before, self._live.measurement.feature_names
+        self._trajectory = self._trajectory.before(first, names, self.dead_feature_monitor)
+        if self._trajectory.looks or self._live.writer is None:
+            return
+        self._logged = self._live.writer.looks_before(first)
+        if self._logged and self._logged[-1].epoch < first - 1 and (first - 1) % self.every_n_epochs == 0:
+            self._look(first - 1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Look, where one is due, and add to the logs."""
@@ -411,11 +431,12 @@ class SensitivityCallback(keras.callbacks.Callback):
             self.on_epoch_begin(epoch)
         if self._is_waiting:
             self._begin()
-        last = epoch + 1 == (self.params or {}).get("epochs") or getattr(self.model, "stop_training", False)
-        if epoch % self.every_n_epochs == 0 or last or not self._trajectory.looks:
-            self._look(epoch + self._epochs_before)
-        if logs is not None:
-            logs.update(self._scalars)
+        with self._harmless(epoch):
+            last = epoch + 1 == (self.params or {}).get("epochs") or getattr(self.model, "stop_training", False)
+            if epoch % self.every_n_epochs == 0 or last or not self._trajectory.looks:
+                self._look(epoch + self._epochs_before)
+            if logs is not None:
+                logs.update(self._scalars)
         if is_by_hand:
             self._tell()
 
@@ -423,15 +444,16 @@ class SensitivityCallback(keras.callbacks.Callback):
         """Look after the last epoch, if it was not known to be the last; check the last look, and close the files."""
         if self._epoch is not None:
             last = self._epoch + self._epochs_before
-            if last not in self._trajectory.looks:
+            if last not in self._trajectory.looks and last != self._tried:
                 self._look(last)
             with self._harmless(last), untouched_randomness():
                 self._standing = self._stands(last)
-                if self._live is not None:
+                if self._live is not None and last in self._trajectory.looks:
                     checked = self._live.measurement.checked(self._trajectory.history[-1])
                     self._trajectory = self._trajectory.with_newest(checked)
         self._tell()
-        self._switch_off()
+        with self._harmless(self._epoch or 0):
+            self._switch_off()
         self._is_off = False
 
     def _rows(self, network: Network) -> Rows:
@@ -494,17 +516,19 @@ class SensitivityCallback(keras.callbacks.Callback):
         """Measure, remember, tell."""
         if self._live is None:
             return
+        self._tried = epoch
         with self._harmless(epoch):
             with untouched_randomness():
                 self._live.measurement.renew()
                 look = self._live.measurement.look()
-            trajectory = self._trajectory.after(epoch, look)
-            if self._live.writer is not None:
-                self._live.writer.write(
-                    look, epoch, trajectory.scalars, threshold=trajectory.threshold, events=trajectory.events_at(epoch)
-                )
-            self._trajectory = trajectory
+            if self._logged:
+                self._trajectory = restored(self._logged, look, self.dead_feature_monitor)
+                self._logged = []
+            self._trajectory = trajectory = self._trajectory.after(epoch, look)
             events = trajectory.events_at(epoch)
+            if self._live.writer is not None:
+                threshold, deaths = trajectory.threshold, trajectory.record
+                self._live.writer.write(look, epoch, trajectory.scalars, threshold=threshold, deaths=deaths)
             told = [summary(events, trajectory.pending)] if events or self.verbose >= 2 else []
             if self.verbose >= 2:
                 told.append(f"most important: {in_words(look.features, most=5)}")
@@ -513,11 +537,16 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def _harmless(self, epoch: int) -> Iterator[None]:
-        """Whatever fails in the block switches the callback off: a fit of days must not end because of a picture."""
+        """Whatever fails in the block ends no fit: numbers that are not finite cost a look, all else switches off."""
         try:
             yield
+        except FloatingPointError as error:
+            if not self._has_skipped:
+                self._has_skipped = True
+                errors.warn_skipped_look(epoch, error)
         except Exception as error:  # noqa: BLE001
-            self._switch_off()
+            with contextlib.suppress(Exception):
+                self._switch_off()
             self._is_off = True
             errors.warn_switched_off(epoch, error)
 
@@ -540,8 +569,7 @@ class SensitivityCallback(keras.callbacks.Callback):
         live, self._live = self._live, None
         if live is not None and live.writer is not None:
             self._run = live.writer.run
-            with contextlib.suppress(Exception):
-                live.writer.close()
+            live.writer.close()
 
     def _say(self, verbosity: int, line: str) -> None:
         """Note a line, to be printed when Keras' progress bar is at its end."""

@@ -13,7 +13,7 @@ from keras_sensitivity.importance import Importance
 from keras_sensitivity.labels import labels
 from keras_sensitivity.noise_rule import REVIVAL_FACTOR, Verdict, verdict
 
-__all__ = ["DeadFeatureMonitor", "DeathRecord", "Event", "summary"]
+__all__ = ["DeadFeatureMonitor", "DeathRecord", "Event", "recent_shares", "summary"]
 
 Array = np.ndarray[Any, Any]
 
@@ -184,6 +184,11 @@ class DeathRecord:
 def _in_a_row(before: Mapping[str, int], names: Sequence[str], is_so: Array) -> dict[str, int]:
     """Looks in a row, with one more."""
     return {name: before.get(name, 0) + 1 if so else 0 for name, so in zip(names, is_so.tolist(), strict=True)}
+
+
+def recent_shares(looks: Sequence[Importance]) -> tuple[Logarithms, ...]:
+    """What a record remembers of the importances at the last of some looks; nothing without probes."""
+    return tuple(_logarithms(look) for look in looks[-RISE_LOOKS:] if look.probes is not None)
 
 
 def _logarithms(importance: Importance) -> Logarithms:

@@ -79,7 +79,8 @@ class FlatHeads:
     def _flat_part(self, head: str, *, logits: bool) -> float:
         """The part of the rows of a batch that are flat in one head, or in what goes into its softmax or sigmoid."""
         batch, question = self._plan.first_batch, _question(self._plan, head, logits)
-        seen, _ = self._network.look_pass(batch, question)(batch, np.ones(len(batch[0])))
+        with self._plan.naming_features():
+            seen, _ = self._network.look_pass(batch, question)(batch, np.ones(len(batch[0])))
         return float(seen.look["flat"].total / seen.look["samples"].total)
 
 
@@ -89,7 +90,8 @@ def dead_rows(network: Network, plan: Plan[Any], rows: Batch) -> Array:
     count, size = len(rows[0]), min(plan.batch_size, len(rows[0]) if network.fixed_batch_size is None else sys.maxsize)
     found = []
     for batch in filled_batches(rows, size):
-        derivatives, _ = network.row_pass(batch, question)(batch, np.ones(size))
+        with plan.naming_features():
+            derivatives, _ = network.row_pass(batch, question)(batch, np.ones(size))
         found.append(~np.any([each.reshape(size, -1).any(axis=1) for each in derivatives.gradients], axis=0))
     return np.concatenate(found)[:count]
 

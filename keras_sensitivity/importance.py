@@ -655,6 +655,13 @@ class Importance:
         vars(condensed)["_sizes"] = self._sizes.condensed()
         return condensed
 
+    def restored(self, arrays: Mapping[str, Array], scalars: Mapping[str, float]) -> Importance:
+        """Another look at the same features, by what a `keras_sensitivity.records.record.Record` holds of it."""
+        restored = Importance(Look({}), **self._kind)
+        shape = len(self._units), len(self._names), self._num_lags or 1, len(self._features.owners)
+        vars(restored)["_sizes"] = Sizes.of_record(arrays, scalars, shape, len(self._swapped))
+        return restored
+
     def _check_moments(self, done: str) -> None:
         if not self._look:
             errors.refuse_condensed(done)

@@ -68,6 +68,7 @@ class LossChanges:
             with_targets = (*batch, *self._targets)
             own, *after = self._network.loss_pass(with_targets, self._plan.question)(with_targets, weights)[0]
             losses += [each - own for each in after]
+        errors.check_finite_losses(np.array(losses, float)[:, weights > 0])
         changes = np.average(np.array(losses, float), axis=1, weights=weights)[1:]  # the first swaps nothing
         found = np.full(self._num_features + num_probes, np.nan)
         found[self._asked] = changes[: len(self._asked)]

@@ -126,7 +126,8 @@ class Measurement:
             with_lags = definition.change == "swap" and not plan.traced.is_masked
             lags = columns_by_lag(plan.blocks) if with_lags else ()
             is_own, is_shuffled = self._pool is plan.rows, self._sample is not None and self._values is None
-            swaps = Swaps([columns[index] for index in self.swapped], lags, sample, is_own, is_shuffled)
+            names = [plan.features.names[index] for index in self.swapped]
+            swaps = Swaps([columns[index] for index in self.swapped], lags, sample, is_own, is_shuffled, names=names)
             self._swapping = Swapping(self._network, plan, swaps, plan.first_batch)
 
     @property
@@ -243,7 +244,8 @@ class Measurement:
         if not is_comparable or num_rows < FEWEST_CHECK_ROWS or self._network.fixed_batch_size is not None:
             return importance
         rows, chunk = self._pool.some(num_rows)
-        swaps = Swaps([columns[index] for index in asked], (), chunk, is_own=True)
+        names = [plan.features.names[index] for index in asked]
+        swaps = Swaps([columns[index] for index in asked], (), chunk, is_own=True, names=names)
         if plan.traced.num_probes or self._network.takes_differences:  # whose noise is to stay; which take calls
             partners, weights = swaps.partners(np.arange(len(chunk))), chunk.row_weights
             outputs = Swapping(self._network, plan, swaps, rows).run(rows, weights, partners)

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 import keras
 import numpy as np
@@ -14,7 +14,16 @@ import numpy as np
 from keras_sensitivity import errors
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Block, Features
-from keras_sensitivity.networks.network import Batch, JitCompile, Network, Part, Pass, Question, RowError
+from keras_sensitivity.networks.network import (
+    Batch,
+    JitCompile,
+    Network,
+    NotFiniteError,
+    Part,
+    Pass,
+    Question,
+    RowError,
+)
 from keras_sensitivity.rows.names import default_names
 from keras_sensitivity.rows.rows import Rows
 
@@ -134,7 +143,7 @@ class Plan(Generic[R]):
         self.most_rows = network.fixed_batch_size or network.most_rows or _most_rows(network, self.rows)
         self.batch_size = _batch_size(network, self.rows, asked, keeps_rows)
         self.first_batch = self.rows.first_batch(self.batch_size)[0]
-        with self.naming_rows(0):
+        with self.naming_rows(0), self.naming_features():
             self.traced = self._kind(self.first_batch, self.question)
         self._of_other_lengths: dict[Any, Pass[R]] = {}
 
@@ -144,7 +153,8 @@ class Plan(Generic[R]):
         if shapes == tuple(leaf.shape for leaf in self.first_batch):
             return self.traced
         if shapes not in self._of_other_lengths:
-            self._of_other_lengths[shapes] = self._kind(batch, self.question)
+            with self.naming_features():
+                self._of_other_lengths[shapes] = self._kind(batch, self.question)
             if len(self._of_other_lengths) == MANY_LENGTHS:
                 errors.warn_many_lengths(MANY_LENGTHS)
         return self._of_other_lengths[shapes]
@@ -203,7 +213,8 @@ class Plan(Generic[R]):
     def renew(self) -> None:
         """Ask the network for its pass anew: it may have changed since."""
         self._of_other_lengths.clear()
-        before, self.traced = self.traced, self._kind(self.first_batch, self.question)
+        with self.naming_features():
+            before, self.traced = self.traced, self._kind(self.first_batch, self.question)
         if (before.units, before.parts) != (self.traced.units, self.traced.parts):
             errors.refuse_changed_network(before.units, self.traced.units)
 
@@ -214,28 +225,36 @@ class Plan(Generic[R]):
     def run(self, progress: bool = False) -> Iterator[tuple[Batch, Array, R]]:
         """Each batch, the weights of its rows, and what the pass returns for it.
 
-        Rows that are masked entirely are refused, and weights that are all 0.
+        Rows that are masked entirely are refused, numbers that are not finite, and weights that are all 0.
         """
         batches: Iterable[tuple[Batch, Array]] = self.rows.batches(self.batch_size)
         if progress:
             batches = with_progress(batches, self.num_batches)
         masked: list[int] = []
+        bad: list[NotFiniteError] = []
         weight = 0.0
         for index, (batch, weights) in enumerate(batches):
-            with self.naming_rows(index):
-                result, reached = self._pass_for(batch)(batch, weights)
+            try:
+                with self.naming_rows(index):
+                    result, reached = self._pass_for(batch)(batch, weights)
+            except NotFiniteError as found:
+                bad.append(found)  # all of them are counted
+                continue
             masked += self._masked(reached, weights, index)
             weight += weights.sum()
             yield batch, weights, result
         if masked:
             errors.refuse_masked(masked, are_known=not self._of_other_lengths)
+        if bad:
+            self._refuse(bad)
         if weight == 0:
             errors.refuse_weightless()
 
     def rehearse(self) -> None:
         """Run the first rows, which tell already of most of what `results` would refuse; nothing more is read."""
         batch, weights = self.rows.first_batch(self.batch_size)
-        masked = self._masked(self.traced(batch, weights)[1], weights, 0)
+        with self.naming_features():
+            masked = self._masked(self.traced(batch, weights)[1], weights, 0)
         if masked:
             errors.refuse_masked(masked)
         if self.rows.num_rows == len(self.rows.first) and not self.rows.first.row_weights.any():
@@ -252,6 +271,34 @@ class Plan(Generic[R]):
             if isinstance(failed.error, tuple):
                 errors.refuse_chance(position, *failed.error)
             errors.refuse_failed_row(position, failed.error)
+
+    @contextlib.contextmanager
+    def naming_features(self) -> Iterator[None]:
+        """Where numbers of a batch are not finite, the error says of which features."""
+        try:
+            yield
+        except NotFiniteError as found:
+            self._refuse([found])
+
+    def _refuse(self, bad: Sequence[NotFiniteError]) -> NoReturn:
+        """Refuse numbers that are not finite, counted by feature over some batches."""
+        features = getattr(self, "features", None)  # unknown in the very first batch
+        rows, are_rows = 0, all(each.derivatives.ndim == 2 for each in bad)
+        counts: dict[str, int] = {}
+        for each in bad:
+            derivatives = np.atleast_2d(each.derivatives)
+            rows += int(np.count_nonzero(derivatives.any(axis=1) | each.predictions))
+            if features is None:
+                continue
+            of_features = features.sum(derivatives[:, : len(features.owners)].astype(float)) > 0
+            for name, count in zip(features.names, of_features.sum(axis=0).tolist(), strict=True):
+                counts[name] = counts.get(name, 0) + count
+        errors.refuse_not_finite(
+            {name: count for name, count in counts.items() if count},
+            num_rows=rows if are_rows else None,
+            predictions=sum(int(each.predictions.sum()) for each in bad),
+            has_missing=self.question.has_missing,
+        )
 
     def _masked(self, reached: Array, weights: Array, batch: int) -> list[int]:
         """Where rows stand in the user's x that have a weight, and no step that is not masked."""

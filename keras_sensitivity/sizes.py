@@ -88,6 +88,47 @@ class Sizes:
         vars(sizes).update(numbers)  # where a cached property looks before it derives anything
         return sizes
 
+    @classmethod
+    def of_record(
+        cls,
+        arrays: Mapping[str, Array],
+        scalars: Mapping[str, float],
+        shape: tuple[int, int, int, int],
+        num_swapped: int,
+    ) -> Sizes:
+        """Sizes by what a record holds of a look; what it does not have is NaN, or None.
+
+        Args:
+            arrays: Those of the record.
+            scalars: Those of the record.
+            shape: How many units, features, lags and entries there are.
+            num_swapped: Of how many features real changes were measured.
+        """
+        num_units, num_features, num_lags, num_entries = shape
+        unknown = functools.partial(np.full, fill_value=np.nan)
+        importance, rms = (arrays[name].astype(float) for name in ("importance", "rms"))
+        numbers: dict[str, Any] = dict.fromkeys(NUMBERS)
+        numbers |= {
+            "num_samples": int(scalars.get("num_samples", 0)),
+            "flat_part": math.nan,
+            "num_noise_values": math.inf,
+            "is_constant": np.asarray(arrays.get("is_constant", np.zeros(num_features)), bool),
+            "outputs": unknown((2, num_units)),
+            "by_feature": importance * rms.sum() / 100,
+            "by_output": arrays.get("by_output", unknown((num_units, num_features))),
+            "by_lag": arrays.get("by_lag", unknown((num_lags, num_features))),
+            "of_lags": arrays.get("lags", unknown(num_lags)),
+            "by_entry": unknown(num_entries),
+            "used": arrays.get("usage", importance),
+            "of_probes": arrays.get("probes"),
+            "tails": unknown(num_features),
+            "most_common": unknown(num_features),
+            "mean_and_std": unknown((2, num_features)),
+            "standard_errors": arrays["standard_error"],
+            "variance": unknown((2, num_swapped)) if num_swapped else None,
+        }
+        return cls.of(numbers)
+
     # --- the rows -----------------------------------------------------------------------------------------------------
 
     @functools.cached_property

@@ -166,6 +166,7 @@ class Swaps:
         pool: The rows whose values are taken.
         is_own: Whether these are the rows that are measured, in their order, or the first of them; else any like them.
         is_shuffled: Whether the order of the rows is not known: it is told by their values which are the pool's.
+        names: Of the features, for an error.
     """
 
     def __init__(
@@ -175,8 +176,11 @@ class Swaps:
         pool: Chunk,
         is_own: bool,
         is_shuffled: bool = False,
+        *,
+        names: Sequence[str] = (),
     ) -> None:
         self._together = [*features, *lags]
+        self._names = names
         self.num_features = len(features)
         self.pool = pool
         self.is_own = is_own and not is_shuffled
@@ -257,8 +261,16 @@ class Swaps:
 
     def run(self, outputs: Pass[Array], rows: Batch, weights: Array, partners: Array, most_rows: int) -> Array:
         """What the network returns without a swap, and after each, shape (1 + num_swaps, batch_size, num_units)."""
-        found = [outputs(batch, weights)[0] for batch in self.batches(rows, partners, most_rows)]
-        return np.concatenate(found)[: 1 + len(self._together)].astype(float)
+        every = [outputs(batch, weights)[0] for batch in self.batches(rows, partners, most_rows)]
+        found = np.concatenate(every)[: 1 + len(self._together)].astype(float)
+        # A swap of codes may leave a row of which everything is masked, and no output.
+        if not outputs.is_masked and not np.isfinite(found).all():
+            is_bad = ~np.isfinite(found).all(axis=2) & (weights * self.pool.row_weights[partners] > 0)
+            counts = is_bad.sum(axis=1)
+            if counts.any():
+                named = zip(self._names, counts[1:].tolist(), strict=False)
+                errors.refuse_swapped_not_finite({name: count for name, count in named if count}, len(weights))
+        return found
 
 
 def _codes(rows: Batch) -> Array:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
+
+import numpy as np
 
 from keras_sensitivity.errors.wording import fail, listed, similar, warn
 
@@ -129,3 +131,16 @@ def refuse_reduced_loss() -> NoReturn:
         received="a scalar",
         fix="return the losses of the rows, which Keras averages by itself; or leave out `y`",
     )
+
+
+def check_finite_losses(losses: np.ndarray[Any, Any]) -> None:
+    """Refuse losses that say nothing, of shape (num_swaps, num_rows)."""
+    bad = int(np.count_nonzero(~np.isfinite(losses).all(axis=0)))
+    if bad:
+        fail(
+            "The loss of the model is NaN or infinite.",
+            expected="finite losses, also of rows with the values of others",
+            received=f"losses that are not finite at {bad:,} of {losses.shape[1]:,} rows",
+            fix="use a loss that is finite for all labels and predictions, or leave out `y`",
+            error=FloatingPointError,
+        )

@@ -8,18 +8,47 @@ from typing import NoReturn
 from keras_sensitivity.errors.wording import fail, listed, some, warn
 
 
-def refuse_derivatives(has_missing: bool = False) -> NoReturn:
-    """Say that a derivative is NaN or infinite although x, or at least what the model makes of it, is finite."""
+def refuse_not_finite(
+    features: Mapping[str, int], *, num_rows: int | None, predictions: int, has_missing: bool
+) -> NoReturn:
+    """Say that derivatives or predictions are NaN or infinite although x, or what the model makes of it, is finite.
+
+    Args:
+        features: At how many rows a derivative is, by feature, where it is.
+        num_rows: At how many any is; None: that is not known.
+        predictions: At how many a prediction is.
+        has_missing: Whether x has NaN.
+    """
+    what = "derivatives" if features or not predictions else "predictions"
+    found = f"numbers that are not finite at {'some' if num_rows is None else f'{num_rows:,}'} rows"
+    if features:
+        counts = (repr(name) if num_rows is None else f"{name!r} ({count:,})" for name, count in features.items())
+        found += f", of derivatives with respect to {some(counts)}"
+    if predictions:
+        found += f"; {predictions:,} predictions are not finite, either" if features else ", predictions"
     cause = "weights have diverged, or the model divides by zero"
     fix = "look for NaN in the weights (keras.callbacks.TerminateOnNaN), lower the learning rate, or clip gradients"
     if has_missing:
         cause = "x has NaN, which the model takes out of its predictions, though not out of their derivatives"
         fix = "replace NaN before it is computed with (keras.ops.nan_to_num, keras.ops.where), or impute these rows"
     fail(
-        "The derivatives of the model are NaN or infinite.",
-        expected="finite derivatives on rows of which the model makes finite predictions",
-        received=f"at least one derivative that is not finite: {cause}",
+        f"The {what} of the model are NaN or infinite.",
+        expected="finite predictions and derivatives",
+        received=f"{found}: {cause}",
         fix=fix,
+        error=FloatingPointError,
+    )
+
+
+def refuse_swapped_not_finite(features: Mapping[str, int], num_rows: int) -> NoReturn:
+    """Say that predictions are NaN or infinite after swaps, which ``features`` count, of ``num_rows`` rows."""
+    counts = some(f"{name!r} ({count:,})" for name, count in features.items()) or "some"
+    fail(
+        "The predictions of the model are NaN or infinite where a feature has the value of another row.",
+        expected="finite predictions also after real changes, which are swaps of values between the rows",
+        received=f"predictions that are not finite, of {num_rows:,} rows, after swaps of {counts}",
+        fix="pass Definition(change='derivative'), which swaps nothing, or put the features that belong together into "
+        "one group, which is swapped as a whole",
         error=FloatingPointError,
     )
 
@@ -181,6 +210,14 @@ def warn_switched_off(epoch: int, error: Exception) -> None:
     warn(
         f"SensitivityCallback switched itself off at epoch {epoch}, and training goes on without it; what it adds "
         f"to the logs stays as it was. The reason: {reason}"
+    )
+
+
+def warn_skipped_look(epoch: int, error: Exception) -> None:
+    """Warn that a look found numbers that are not finite."""
+    warn(
+        f"SensitivityCallback has no look at epoch {epoch}, nor at later ones at which this is so; training goes on, "
+        f"and looks do, as soon as all numbers are finite again. {error}"
     )
 
 

@@ -104,7 +104,24 @@ def warn_several_runs(path: str, runs: Sequence[str]) -> None:
     )
 
 
-def warn_no_picture(name: str, error: Exception) -> None:
+def warn_not_written(folder: str, epoch: int, error: Exception) -> None:
+    """Say that looks are not on the disk."""
+    warn(
+        f"SensitivityCallback could not write the look at epoch {epoch} to {folder!r}; training and looks go on. What "
+        "is not written is kept, and written with the next look at which that is possible, at the latest at the end of "
+        f"the fit; if it never is, the looks are in watch.history alone. The reason: {type(error).__name__}: {error}"
+    )
+
+
+def warn_explanation_not_written(folder: object, error: Exception) -> None:
+    """Say that an explanation is not, or not all, on the disk."""
+    warn(
+        f"The explanation could not be written to {str(folder)!r}, or not all of it; the numbers are in what `explain` "
+        f"returns. The reason: {type(error).__name__}: {error}"
+    )
+
+
+def warn_no_picture(name: str, error: BaseException) -> None:
     """Say that a picture could not be drawn, and that the numbers go on."""
     warn(
         f"The picture {name!r} could not be drawn, and is left out, as later ones that fail; all numbers are written. "

@@ -27,6 +27,7 @@ __all__ = [
     "Entries",
     "JitCompile",
     "Network",
+    "NotFiniteError",
     "Part",
     "Pass",
     "Question",
@@ -176,6 +177,26 @@ class RowError(Exception):
     def cause(self) -> Exception | None:
         """What was raised, if anything was."""
         return self.error if isinstance(self.error, Exception) else None
+
+
+class NotFiniteError(Exception):
+    """A network has numbers at the rows of a batch that are NaN or infinite.
+
+    Attributes:
+        derivatives: Whether a derivative is one of them, shape (batch_size, num_entries), those of probes last; of sums
+            over rows that are not known one by one, shape (num_entries,).
+        predictions: Whether a prediction is, shape (batch_size,).
+    """
+
+    def __init__(self, derivatives: Array, predictions: Array) -> None:
+        super().__init__(derivatives, predictions)
+        self.derivatives = derivatives
+        self.predictions = predictions
+
+    @classmethod
+    def of(cls, derivatives: Array, predictions: Array) -> NotFiniteError | None:
+        """What is to be raised; None if all is finite."""
+        return cls(derivatives, predictions) if derivatives.any() or predictions.any() else None
 
 
 class Pass(abc.ABC, Generic[R]):

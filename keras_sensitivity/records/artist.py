@@ -7,11 +7,11 @@ import functools
 import io
 import time
 import warnings
-from typing import TYPE_CHECKING, Any
-
-import tensorflow as tf
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from keras_sensitivity import plots
+from keras_sensitivity.records.event_file import Summary
 from keras_sensitivity.records.pages import MOST_FEATURES, Pictures, escaped
 
 if TYPE_CHECKING:
@@ -34,12 +34,13 @@ class Artist:
     - for images as inputs, an image ``map``: the importance of each pixel.
 
     Args:
-        writer: Of summaries.
+        write: Writes a summary at the step of an epoch.
     """
 
-    def __init__(self, writer: Any) -> None:
-        self._writer = writer
-        self._pictures = Pictures()
+    def __init__(self, write: Callable[[Summary, int], None]) -> None:
+        self._write_at = write
+        self._epoch = 0
+        self._pictures = Pictures(self._write)
         self._thread = concurrent.futures.ThreadPoolExecutor(1, "keras_sensitivity", _ignore_missing_letters)
         self._begun = time.monotonic()
         self._spent, self._expected = 0.0, FIRST_SECONDS
@@ -53,46 +54,52 @@ class Artist:
             return
         self._tell()
         if self._spent + self._expected <= PART * (time.monotonic() - self._begun):
-            self._draw()
+            self._begin()
 
     def finish(self) -> None:
         """Draw the newest look, wait until all is on the disk, and end the thread."""
-        self._draw()
+        self._begin()
         self._thread.shutdown()
         self._tell()
 
     def _tell(self) -> None:
         """Warn of what failed, in the thread of the training."""
         error = self._drawing.exception() if self._drawing is not None and self._drawing.done() else None
-        if isinstance(error, Exception):
+        if error is not None:
             self._pictures.fail("ranking", error)
         self._pictures.tell()
 
-    def _draw(self) -> None:
-        if self._newest is not None:
-            self._drawing = self._thread.submit(self._write, *self._newest)
-            self._newest = None
+    def _begin(self) -> None:
+        if self._newest is None:
+            return
+        try:
+            self._drawing = self._thread.submit(self._draw, *self._newest)
+        except RuntimeError as error:  # the system has no more threads
+            self._pictures.fail("ranking", error)
+        self._newest = None
 
-    def _write(self, importance: Importance, epoch: int) -> None:
+    def _write(self, summary: Summary) -> None:
+        self._write_at(summary, self._epoch)
+
+    def _draw(self, importance: Importance, epoch: int) -> None:
         """Write the pictures of a look; of another thread nothing is taken over, so all is set here."""
         from tensorboard.plugins.histogram.summary_v2 import histogram_pb
         from tensorboard.plugins.text.summary_v2 import text_pb
 
         start = time.monotonic()
-        with self._writer.as_default(step=epoch), tf.summary.record_if(True):
-            # What `tf.summary` writes, without TensorFlow's operations, which take longer than a picture.
-            is_exact = importance.estimation_error is None
-            sizes = importance.rms_by_output.to_numpy().ravel() if is_exact else importance.rms
-            for summary in (text_pb("ranking_table", _markdown(importance)), histogram_pb("rms", sizes)):
-                tf.summary.experimental.write_raw_pb(summary.SerializeToString())
-            draw, bars = self._pictures.write, min(MOST_FEATURES + 1, len(importance.features))
-            draw("ranking", functools.partial(plots.ranking, importance, top=MOST_FEATURES), 1.0 + 0.27 * bars)
-            if importance.lags is not None:
-                draw("lags", functools.partial(plots.lag_profile, importance), 3.2)
-                draw("lags_and_features", functools.partial(plots.heat_map, importance), 1.4 + 0.3 * bars, width=6.0)
-            if importance.map is not None:
-                draw("map", functools.partial(plots.image_map, importance), 4.0)
-        self._writer.flush()
+        self._epoch = epoch
+        is_exact = importance.estimation_error is None
+        sizes = importance.rms_by_output.to_numpy().ravel() if is_exact else importance.rms
+        # What `tf.summary` writes, without TensorFlow's operations, which take longer than a picture.
+        for summary in (text_pb("ranking_table", _markdown(importance)), histogram_pb("rms", sizes)):
+            self._write(Summary.FromString(summary.SerializeToString()))
+        draw, bars = self._pictures.write, min(MOST_FEATURES + 1, len(importance.features))
+        draw("ranking", functools.partial(plots.ranking, importance, top=MOST_FEATURES), 1.0 + 0.27 * bars)
+        if importance.lags is not None:
+            draw("lags", functools.partial(plots.lag_profile, importance), 3.2)
+            draw("lags_and_features", functools.partial(plots.heat_map, importance), 1.4 + 0.3 * bars, width=6.0)
+        if importance.map is not None:
+            draw("map", functools.partial(plots.image_map, importance), 4.0)
         self._expected = time.monotonic() - start
         self._spent += self._expected
 

@@ -12,9 +12,9 @@ import pandas as pd
 import tensorflow as tf
 
 from keras_sensitivity import errors, plots
+from keras_sensitivity.records.event_file import EventFile, Summary
 from keras_sensitivity.records.explanation_record import EXPLANATION, ExplanationRecord
 from keras_sensitivity.records.pages import MOST_FEATURES, Pictures, escaped
-from keras_sensitivity.records.record import PLUGIN, TENSOR
 
 if TYPE_CHECKING:
     from keras_sensitivity.explanation import Explanation
@@ -39,16 +39,22 @@ def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str])
 
     and all of them together one image, ``explanations/overview``, and an `ExplanationRecord`.
 
-    Raises:
-        OSError: If no file can be written there.
+    Where that fails, as on a full disk, it is only warned of.
     """
-    folder = os.path.join(log_dir, RUN)
-    errors.check_folder(folder)
+    try:
+        _write(explanation, tf.io.gfile.join(os.fspath(log_dir), RUN))
+    except OSError as error:  # the explanation is there, and must not be lost
+        errors.warn_explanation_not_written(log_dir, error)
+
+
+def _write(explanation: Explanation, folder: str) -> None:
+    from tensorboard.plugins.text.summary_v2 import text_pb
+
     count = min(MOST_SAMPLES, len(explanation))
     columns = min(MOST_FEATURES + 1, explanation.features.shape[1])
-    pictures = Pictures()
-    draw = pictures.write
-    with tf.summary.create_file_writer(folder).as_default(step=0), tf.summary.record_if(True):
+    with EventFile(folder) as file:
+        pictures = Pictures(functools.partial(file.write_summary, step=0))
+        draw = pictures.write
         if explanation.map is None:
             overview = functools.partial(plots.overview, explanation, top=MOST_FEATURES, most=MOST_SAMPLES)
             draw("explanations/overview", overview, 2.2 + 0.2 * count, width=2.4 + 0.3 * columns)
@@ -60,20 +66,13 @@ def write_explanation(explanation: Explanation, log_dir: str | os.PathLike[str])
             group = f"samples {first} to {min(first + SAMPLES_IN_GROUP, count) - 1}"
             height = 4.0 if explanation.map is not None else 1.3 + 0.27 * columns
             # A tag belongs to one tab only.
-            tf.summary.text(f"{group}/table {sample}", _sample_markdown(explanation, sample))
+            table = text_pb(f"{group}/table {sample}", _sample_markdown(explanation, sample))
+            file.write_summary(Summary.FromString(table.SerializeToString()), 0)
             draw(f"{group}/{sample}", functools.partial(explanation.plot, sample), height)
         record = ExplanationRecord.of(explanation, MOST_SAMPLES)
         if record is not None:
-            tf.summary.experimental.write_raw_pb(_summary(record))
+            file.write({EXPLANATION: record.encoded()}, step=0)
     pictures.tell()
-
-
-def _summary(record: ExplanationRecord) -> bytes:
-    """The numbers as a summary of the tab "Sensitivity"."""
-    summary = tf.compat.v1.Summary()
-    added = summary.value.add(tag=EXPLANATION, tensor=tf.make_tensor_proto(record.encoded(), tf.string))
-    added.metadata.plugin_data.plugin_name, added.metadata.data_class = PLUGIN, TENSOR
-    return bytes(summary.SerializeToString())
 
 
 def _sample_markdown(explanation: Explanation, sample: int) -> str:

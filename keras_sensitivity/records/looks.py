@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import tensorflow as tf
 
 from keras_sensitivity import errors
+from keras_sensitivity.dead_features import DeathRecord
 from keras_sensitivity.records.artist import Artist
-from keras_sensitivity.records.reading import has_looks_before
-from keras_sensitivity.records.record import HEADER, PLUGIN, SCALAR, TENSOR, Header, Record, look_tag
+from keras_sensitivity.records.event_file import EventFile, Summary, Values
+from keras_sensitivity.records.reading import Look, has_looks_before, looks, written_in
+from keras_sensitivity.records.record import HEADER, Header, Record, look_tag
 from keras_sensitivity.records.runs import new_run, runs_in
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from keras_sensitivity.dead_features import Event
     from keras_sensitivity.importance import Importance
 
 __all__ = ["LookWriter"]
 
 # Thousands of curves freeze TensorBoard. Features, or lags, of which each has one, at the most.
 MOST_CURVES = 50
-
-# What the curves are, by the beginning of their tags.
-DESCRIPTIONS = {
-    "importance/": "Percent of how far the inputs move the output; all features together are 100.",
-    "lag/": "Percent of how far the inputs move the output that comes from so many steps before the newest one.",
-    "noise/": "Percent: between `lower` and `upper` lies a feature that means nothing.",
-    "num_dead_features": "Features that the network does not use.",
-    "importance_shift": "Percentage points of importance that went to other features since the look before.",
-}
 
 
 class LookWriter:
@@ -57,6 +50,9 @@ class LookWriter:
     Attributes:
         run: The name of the run; None before the first look.
 
+    A look that cannot be written, as where a disk is full, is kept and written with the next one that can be, or at
+    the end, to another file, as the end of the first may be torn; it is warned of once.
+
     Raises:
         OSError: If no file can be written there.
     """
@@ -68,15 +64,11 @@ class LookWriter:
         self.run: str | None = None
         self._before = run
         self._curves = _Curves()
-        self._described: set[str] = set()
-
-    def _open(self, epoch: int) -> None:
-        """Begin with the files: only the epoch of the first look tells whether another fit goes on."""
-        before = self._before or next(reversed(runs_in(self._folder)), None)
-        goes_on = before is not None and has_looks_before(epoch, tf.io.gfile.join(self._folder, before))
-        self.run = before if goes_on else new_run(self._folder)
-        self._writer = tf.summary.create_file_writer(tf.io.gfile.join(self._folder, self.run))
-        self._artist = Artist(self._writer)
+        self._file: EventFile | None = None
+        self._unwritten: list[_Unwritten] = []
+        self._has_warned = False
+        self._lost_picture: OSError | None = None
+        self._artist = Artist(self._draw)
 
     def write(
         self,
@@ -85,55 +77,99 @@ class LookWriter:
         scalars: Mapping[str, float],
         *,
         threshold: float | None = None,
-        events: Sequence[Event] = (),
+        deaths: DeathRecord | None = None,
     ) -> None:
-        """Write one look, and flush it to the disk.
+        """Write one look, down to the disk.
 
         Args:
             importance: The look.
             epoch: When it was.
             scalars: Those of the fit log, by their names there.
             threshold: Below which features die, percent; None: nobody says.
-            events: Who died or revived.
+            deaths: What is known of deaths and revivals at the look; None: nobody judges.
         """
-        if self.run is None:
-            self._open(epoch)
         numbers = {**scalars, **_noise(importance)}
-        record = Record.of(importance, numbers if threshold is None else {**numbers, "threshold": threshold}, events)
-        summary = tf.compat.v1.Summary()
-        if not self._described:
-            self._add(summary, HEADER, Header.of(record, importance).encoded())
-        self._add(summary, look_tag(epoch), record.encoded())
-        for tag, number in {**self._curves.of(importance), **numbers}.items():
-            self._add(summary, tag, number)
-        # Keras' own TensorBoard callback with update_freq=N switches summaries off between its steps.
-        with self._writer.as_default(step=epoch), tf.summary.record_if(True):
-            tf.summary.experimental.write_raw_pb(summary.SerializeToString())
-        self._writer.flush()
+        known = numbers if threshold is None else {**numbers, "threshold": threshold}
+        record = Record.of(importance, known, deaths or DeathRecord(), epoch)
+        values: Values = {look_tag(epoch): record.encoded(), **self._curves.of(importance), **numbers}
+        header = {HEADER: Header.of(record, importance).encoded()}
+        self._unwritten.append(_Unwritten(values, epoch, time.time(), header))
+        self._catch_up()
         self._artist.offer(importance, epoch)
 
-    def _add(self, summary: tf.compat.v1.Summary, tag: str, value: float | list[bytes]) -> None:
-        """Add a curve's point, or strings of our own; what a tag is stands beside its first value."""
-        added = summary.value.add(tag=tag)
-        is_curve = isinstance(value, float)
-        if is_curve:  # as `tf.make_tensor_proto` makes it, in a twentieth of the time
-            added.tensor.dtype = tf.float32.as_datatype_enum
-            added.tensor.tensor_shape.SetInParent()
-            added.tensor.float_val.append(value)
-        else:
-            added.tensor.CopyFrom(tf.make_tensor_proto(value, tf.string))
-        if tag not in self._described:
-            self._described.add(tag)
-            added.metadata.plugin_data.plugin_name = "scalars" if is_curve else PLUGIN
-            added.metadata.data_class = SCALAR if is_curve else TENSOR
-            found = (text for beginning, text in DESCRIPTIONS.items() if tag.startswith(beginning))
-            added.metadata.summary_description = next(found, "")
+    def looks_before(self, epoch: int) -> list[Look]:
+        """The looks before an epoch of the run in which a fit goes on from there; none of a new run."""
+        run = self._run_before
+        if run is None or epoch == 0:
+            return []
+        folder = tf.io.gfile.join(self._folder, run)
+        return [look for look in looks(written_in(folder), folder) if look.epoch < epoch]
+
+    def _catch_up(self) -> None:
+        """Write what is not written yet; what cannot be stays for the next time."""
+        try:
+            if self.run is None:
+                self.run = self._run_of(self._unwritten[0].epoch)
+            if self._file is None:
+                self._file = EventFile(tf.io.gfile.join(self._folder, self.run))
+            for each in self._unwritten:
+                self._file.write(each.values, each.epoch, wall_time=each.wall_time, once=each.header)
+            self._unwritten.clear()
+        except OSError as error:
+            self._file = None
+            if not self._has_warned:
+                self._has_warned = True
+                errors.warn_not_written(self._folder, self._unwritten[0].epoch, error)
+
+    def _run_of(self, epoch: int) -> str:
+        """The run: only the epoch of the first look tells whether another fit goes on."""
+        before = self._run_before
+        goes_on = before is not None and has_looks_before(epoch, tf.io.gfile.join(self._folder, before))
+        return before if before is not None and goes_on else new_run(self._folder)
+
+    @property
+    def _run_before(self) -> str | None:
+        """That of the callback's fit before, or the newest one."""
+        return self._before or next(reversed(runs_in(self._folder)), None)
+
+    def _draw(self, summary: Summary, epoch: int) -> None:
+        """Write a picture, from another thread; beside looks that are not written there is none."""
+        file = self._file
+        if file is not None:
+            try:
+                file.write_summary(summary, epoch)
+            except OSError as error:
+                self._file = None  # which may be torn
+                self._lost_picture = error
 
     def close(self) -> None:
-        """Draw the last look, and close the file."""
-        if self.run is not None:
-            self._artist.finish()
-            self._writer.close()
+        """Write what is left, draw the last look, and close the file."""
+        if self._unwritten:
+            self._catch_up()
+        self._artist.finish()
+        try:
+            if self._file is not None:
+                self._file.close()
+        except OSError as error:
+            self._lost_picture = self._lost_picture or error
+        if self._lost_picture is not None and not self._has_warned:
+            errors.warn_no_picture("ranking", self._lost_picture)
+
+
+class _Unwritten(NamedTuple):
+    """A look on its way to the disk.
+
+    Attributes:
+        values: What is written of it, by tag.
+        epoch: When it was.
+        wall_time: The same in seconds since 1970.
+        header: What each file has to have before it.
+    """
+
+    values: Values
+    epoch: int
+    wall_time: float
+    header: Values
 
 
 class _Curves:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_sensitivity import errors, plots
 from keras_sensitivity.labels import printable
+from keras_sensitivity.records.event_file import Summary
 
 __all__ = ["MOST_FEATURES", "Pictures", "escaped"]
 
@@ -22,22 +23,25 @@ WIDTH = 4.8
 
 
 class Pictures:
-    """The pictures beside the numbers: one that cannot be drawn is left out, with one warning, and the rest goes on."""
+    """The pictures beside the numbers: one that cannot be drawn is left out, with one warning, and the rest goes on.
 
-    def __init__(self) -> None:
-        self._failed: tuple[str, Exception] | None = None
+    Args:
+        write: Writes a summary.
+    """
+
+    def __init__(self, write: Callable[[Summary], None]) -> None:
+        self._write = write
+        self._failed: tuple[str, BaseException] | None = None
         self._has_told = False
 
     def write(self, tag: str, draw: Callable[..., Any], height: float, width: float = WIDTH) -> None:
         """Write a picture of this size in inches, which a function draws on the axes that it is given."""
         try:
-            pixels = plots.pixels(draw, width, height)
+            self._write(_image(tag, plots.pixels(draw, width, height)))
         except Exception as error:  # noqa: BLE001
             self.fail(tag, error)
-        else:
-            tf.summary.experimental.write_raw_pb(_image(tag, pixels))
 
-    def fail(self, tag: str, error: Exception) -> None:
+    def fail(self, tag: str, error: BaseException) -> None:
         """Note that a picture could not be drawn, and why."""
         self._failed = self._failed or (tag, error)
 
@@ -48,7 +52,7 @@ class Pictures:
             errors.warn_no_picture(*self._failed)
 
 
-def _image(tag: str, pixels: np.ndarray[Any, Any]) -> bytes:
+def _image(tag: str, pixels: np.ndarray[Any, Any]) -> Summary:
     """The summary of an image, as `tf.summary.image` writes it, which takes TensorFlow several times as long."""
     from matplotlib.image import imsave
     from tensorboard.plugins.image.metadata import create_summary_metadata
@@ -57,11 +61,10 @@ def _image(tag: str, pixels: np.ndarray[Any, Any]) -> bytes:
     imsave(png, pixels, format="png")
     height, width, _ = pixels.shape
     strings = [str(width).encode(), str(height).encode(), png.getvalue()]
-    summary = tf.compat.v1.Summary()
+    summary = Summary()
     added = summary.value.add(tag=tag, tensor=tf.make_tensor_proto(strings, tf.string))
     added.metadata.MergeFromString(create_summary_metadata("", "").SerializeToString())
-    written: bytes = summary.SerializeToString()
-    return written
+    return summary
 
 
 def escaped(name: object) -> str:

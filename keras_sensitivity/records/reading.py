@@ -96,7 +96,7 @@ def looks(written: Iterable[Written], source: Any) -> list[Look]:
     for each in ordered:
         if each.tag == HEADER:
             header = Header.decoded(each.strings, source)
-        elif header is not None:
+        elif header is not None and is_ours(each.tag):
             while found and found[-1].epoch >= each.step:
                 found.pop()
             found.append(Look(each.step, each.wall_time, header, Record.decoded(each.strings, header)))

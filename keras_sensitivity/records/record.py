@@ -16,10 +16,20 @@ import numpy as np
 from keras_sensitivity import errors
 
 if TYPE_CHECKING:
-    from keras_sensitivity.dead_features import Event
+    from keras_sensitivity.dead_features import DeathRecord
     from keras_sensitivity.importance import Importance
 
-__all__ = ["FORMAT", "HEADER", "LOOK", "PLUGIN", "SCALAR", "TENSOR", "Header", "Record", "look_tag"]
+__all__ = [
+    "FORMAT",
+    "HEADER",
+    "LOOK",
+    "PLUGIN",
+    "SCALAR",
+    "TENSOR",
+    "Header",
+    "Record",
+    "look_tag",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -33,6 +43,9 @@ LOOKS_OF_A_TAG = 8
 
 # What TensorBoard calls what a tag holds.
 SCALAR, TENSOR = 1, 2
+
+# Looks in a row up to which is counted, in a byte.
+MOST_LOOKS = 255
 
 # Entries of lags by features, and of units by features, that are kept at the most: 16 kB.
 MOST_ENTRIES = 4096
@@ -79,9 +92,11 @@ class Record(NamedTuple):
     Attributes:
         arrays: By name: of each feature "importance", percent, "standard_error", percentage points, and "rms", shape
             (num_features,); with a time axis also "usage" and "lags", percent, and "by_lag", shape (num_lags,
-            num_features); "by_output" of several units measured one by one, percent, shape (num_units, num_features).
-        scalars: By name: those of the fit log, the "threshold" below which features die, percent, and with probes
-            "noise/lower", "noise/level" and "noise/upper", percent.
+            num_features); "by_output" of several units measured one by one, percent, shape (num_units, num_features);
+            "probes", percent, shape (num_probes,). For a fit that goes on also, of each feature, "is_constant", and
+            what the monitor remembers: "is_dead", "is_pending", "looks_low" and "looks_average".
+        scalars: By name: those of the fit log, the "threshold" below which features die, percent, the rows that were
+            measured, "num_samples", and with probes "noise/lower", "noise/level" and "noise/upper", percent.
         events: Who died or revived, as `SensitivityCallback.events` names it.
     """
 
@@ -90,7 +105,7 @@ class Record(NamedTuple):
     events: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, importance: Importance, scalars: Mapping[str, float], events: Sequence[Event]) -> Record:
+    def of(cls, importance: Importance, scalars: Mapping[str, float], deaths: DeathRecord, epoch: int) -> Record:
         """The record of a look; the importances to the last bit, the rest in float32."""
         found: dict[str, Any] = {"standard_error": importance.standard_errors, "rms": importance.rms}
         if importance.lags is not None:
@@ -101,9 +116,13 @@ class Record(NamedTuple):
             by_output = importance.by_output
             if len(by_output) > 1 and by_output.size <= MOST_ENTRIES:
                 found["by_output"] = by_output
+        if importance.probes is not None:
+            found["probes"] = importance.probes
         arrays = {name: np.asarray(value, "<f4") for name, value in found.items()}
         arrays["importance"] = np.asarray(importance.features, "<f8")
-        return cls(arrays, dict(scalars), [event._asdict() for event in events])
+        arrays |= _memory(deaths, list(importance.features.index), importance.is_constant)
+        events = [event._asdict() for event in deaths.events if event.epoch == epoch]
+        return cls(arrays, {**scalars, "num_samples": float(importance.num_samples)}, events)
 
     def encoded(self) -> list[bytes]:
         """As it stands in a file."""
@@ -118,6 +137,18 @@ class Record(NamedTuple):
             for (name, (kind, shape)), data in zip(header.arrays.items(), found, strict=True)
         }
         return cls(arrays, **json.loads(described))
+
+
+def _memory(deaths: DeathRecord, features: Sequence[str], is_constant: Array) -> dict[str, Array]:
+    """What a monitor remembers, a byte of each feature."""
+    looks = {"looks_low": deaths.looks_low, "looks_average": deaths.looks_average}
+    memory: dict[str, Any] = {
+        "is_constant": is_constant,
+        "is_dead": np.isin(features, deaths.dead),
+        "is_pending": np.isin(features, deaths.pending or ()),
+        **{name: [min(counts.get(each, 0), MOST_LOOKS) for each in features] for name, counts in looks.items()},
+    }
+    return {name: np.asarray(value, "u1") for name, value in memory.items()}
 
 
 def look_tag(epoch: int) -> str:

@@ -23,8 +23,8 @@ __all__ = ["Backend"]
 
 Array = np.ndarray[Any, Any]
 
-# What of a look goes to the browser with all looks; the rest look by look.
-SMALL = ("importance", "standard_error", "rms", "usage", "lags")
+# What of a look goes to the browser with all looks, and what look by look.
+SMALL, WIDE = ("importance", "standard_error", "rms", "usage", "lags"), ("by_lag", "by_output")
 
 # More steps of a tag than TensorBoard ever keeps.
 EVERY_STEP = 100_000
@@ -82,7 +82,7 @@ class Backend:
             "wall_times": [look.wall_time for look in same],
             "scalars": {key: [look.record.scalars.get(key) for look in same] for key in scalars},
             "events": [event for look in same for event in look.record.events],
-            "in_looks": sorted(set(newest.record.arrays) - set(SMALL)),
+            "in_looks": [name for name in WIDE if name in newest.record.arrays],
         }
         return bundle(described, {name: np.stack([look.record.arrays[name] for look in same]) for name in names})
 
@@ -92,7 +92,8 @@ class Backend:
         tags = {HEADER, LOOK, *([look_tag(int(epoch))] if epoch.isdecimal() else [])}  # no more is read for one look
         for look in reading.looks(self._written(context, experiment, run, tags.__contains__), run):
             if str(look.epoch) == epoch:
-                return bundle({"run": run, "epoch": look.epoch}, look.record.arrays)
+                arrays = {name: array for name, array in look.record.arrays.items() if name in SMALL + WIDE}
+                return bundle({"run": run, "epoch": look.epoch}, arrays)
         raise tensorboard_errors.NotFoundError(f"{run!r} has no look at the epoch {epoch!r}.")
 
     def _explanation(self, context: Any, experiment: str, arguments: Any) -> bytes:

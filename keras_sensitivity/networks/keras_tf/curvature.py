@@ -13,6 +13,7 @@ from keras_sensitivity.networks.keras_tf.backward import backward
 from keras_sensitivity.networks.keras_tf.directions import Directions
 from keras_sensitivity.networks.keras_tf.forward import Forward, Scale
 from keras_sensitivity.networks.keras_tf.passes import KerasPass
+from keras_sensitivity.networks.network import NotFiniteError
 
 __all__ = ["CurvaturePass"]
 
@@ -73,8 +74,9 @@ class CurvaturePass(KerasPass[Array]):
         shape = (count, *forward.shape, *forward.shape)
         return tf.reshape(tf.transpose(found, (1, 0, 2)), shape), forward.reached
 
-    def _are_finite(self, found: Any) -> bool:
-        return bool(np.isfinite(found[0]).all())
+    def _bad(self, found: Any, weights: Array) -> NotFiniteError | None:
+        are_bad = (weights > 0)[:, None] & ~np.isfinite(found[0]).all(axis=(1, 3, 4))
+        return NotFiniteError.of(are_bad, np.zeros(len(weights), bool))
 
     def _has_derivatives(self, found: Any, rows: Array) -> bool:
         return bool(found[0][rows].any())

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_sensitivity import errors
 from keras_sensitivity.moments import Moments
 from keras_sensitivity.networks.keras_tf.borrowing import borrowed
 from keras_sensitivity.networks.keras_tf.codes import Call
@@ -34,6 +33,7 @@ from keras_sensitivity.networks.network import (
     Batch,
     Derivatives,
     Entries,
+    NotFiniteError,
     Pass,
     Question,
     Seen,
@@ -105,9 +105,9 @@ class KerasPass(Pass[R]):
         """What is made of the same structure of arrays before anything else."""
         return found
 
-    @abc.abstractmethod
-    def _are_finite(self, found: Any) -> bool:
-        """Whether all derivatives in the same structure of arrays are finite."""
+    def _bad(self, found: Any, weights: Array) -> NotFiniteError | None:
+        """What is not finite in the same structure of arrays, at rows that have a weight; None if nothing is."""
+        return None
 
     def _has_derivatives(self, found: Any, rows: Array) -> bool:
         """Whether any derivative of rows of x is not 0; ``rows`` says which, and only these have a weight."""
@@ -166,26 +166,32 @@ class KerasPass(Pass[R]):
         if not self.is_derived and not self._cast_calls:
             return
         asked = np.random.default_rng(0).permutation(len(batch[0])) % 2 == 1
-        found = self._found(batch, asked.astype(float), 1.0 - asked)
+        try:
+            found = self._found(batch, asked.astype(float), 1.0 - asked)
+        except NotFiniteError:
+            return  # which is for the first look to tell
         self.mixes_rows = self._has_derivatives(found, asked)
 
     def _found(self, batch: Batch, weights: Array, rows: Array) -> Any:
         """What the device returns, with a target scaled as high as it stays finite."""
         tensors = [tf.constant(leaf, spec.dtype) for leaf, spec in zip(batch, self._specs, strict=True)]
+        scale = self._target_scale
         while True:
-            scale = tf.constant(self._target_scale, tf.float32)
-            device, agreements = self._compiled(*tensors, tf.constant(weights), tf.constant(rows), scale)
+            of_target = tf.constant(scale, tf.float32)
+            device, agreements = self._compiled(*tensors, tf.constant(weights), tf.constant(rows), of_target)
             found = self._on_host(device, weights)
+            bad = self._bad(found, weights)
             refused = {call for call, agrees in zip(self._cast_calls, agreements, strict=True) if not agrees}
             if refused:
                 self._kept_as_integers |= refused
                 self._compile()
-            elif self._are_finite(found):
+            elif bad is None:
+                self._target_scale = scale
                 return found
-            elif not self._halves or self._target_scale <= 1:
-                errors.refuse_derivatives(self._question.has_missing)
+            elif not self._halves or scale <= 1:
+                raise bad
             else:
-                self._target_scale /= HALF_SCALE_STEP
+                scale /= HALF_SCALE_STEP
 
 
 class LookPass(KerasPass[Seen]):
@@ -259,15 +265,26 @@ class LookPass(KerasPass[Seen]):
             return Sums(*found), None
         present = weights[:, None, None] * (found.valid if len(found.valid) else 1.0)
         of_inputs, are_signs = self._of_inputs(found.values), self.num_draws is not None
-        with np.errstate(invalid="ignore", over="ignore"):  # `_are_finite` says so
+        with np.errstate(invalid="ignore", over="ignore"):  # `_bad` says so
             sums = Sums.of(found, weights, present, of_inputs=of_inputs, are_signs=are_signs)
         same_step = found.same_step if len(found.same_step) else None
         return sums, SeenRows(Entries(found.values, present), found.derivatives, same_step)
 
-    def _are_finite(self, found: tuple[Sums, SeenRows | None]) -> bool:
-        # The squares of derivatives that are not finite would not be either.
-        sums = found[0]
-        return all(np.isfinite(each[-1]).all() for each in (sums.derivatives, sums.same_step, sums.squares) if each)
+    def _bad(self, found: tuple[Sums, SeenRows | None], weights: Array) -> NotFiniteError | None:
+        sums, rows = found
+        # The squares of derivatives, and of outputs, that are not finite would not be either.
+        squares = [each[-1] for each in (sums.derivatives, sums.same_step, sums.squares, sums.outputs) if each]
+        if all(np.isfinite(each).all() for each in squares):
+            return None
+        has_weight = (weights > 0) & sums.reached
+        if rows is None:
+            derivatives = ~np.isfinite(squares[0]).all(axis=(0, 1))
+        else:
+            every = [rows.derivatives, *([] if rows.same_step is None else [rows.same_step])]
+            there = has_weight[:, None] & (rows.entries.weights > 0).any(axis=1)
+            derivatives = there & ~np.all([np.isfinite(each).all(axis=(0, 2)) for each in every], axis=0)
+        predictions = has_weight & ~np.isfinite(sums.output_rows).all(axis=1)
+        return NotFiniteError.of(derivatives, predictions)
 
     def _has_derivatives(self, found: tuple[Sums, SeenRows | None], rows: Array) -> bool:
         return bool(found[0].num_flat < found[0].num_samples)
@@ -306,8 +323,17 @@ class RowPass(KerasPass[Derivatives]):
         )
         return result, forward.reached
 
-    def _are_finite(self, found: tuple[Derivatives, Any]) -> bool:
-        return all(np.isfinite(gradients).all() for gradients in found[0].gradients)
+    def _bad(self, found: tuple[Derivatives, Any], weights: Array) -> NotFiniteError | None:
+        derivatives, reached = found
+        if all(np.isfinite(each).all() for each in (*derivatives.gradients, derivatives.predictions)):
+            return None
+        of_entries = [
+            ~np.isfinite(each.reshape(len(weights), -1, part.num_entries)).all(axis=1)
+            for each, part in zip(derivatives.gradients, self.parts, strict=True)
+        ]
+        has_weight = (weights > 0) & reached
+        predictions = has_weight & ~np.isfinite(derivatives.predictions).all(axis=1)
+        return NotFiniteError.of(has_weight[:, None] & np.concatenate(of_entries, axis=1), predictions)
 
     def _has_derivatives(self, found: tuple[Derivatives, Any], rows: Array) -> bool:
         return any(gradients[rows].any() for gradients in found[0].gradients)
@@ -326,9 +352,6 @@ class InputPass(KerasPass[tuple[Moments, "Entries | None"]]):
         rows = (forward.values, present) if self._question.definition.scale == "path" else ()
         sums = power_sums(tf.cast(forward.values, tf.float64), present)
         return forward.reached, tf.reduce_sum(present, axis=0), sums, rows
-
-    def _are_finite(self, found: Any) -> bool:
-        return True
 
     def _result(self, found: Any) -> tuple[tuple[Moments, Entries | None], Array]:
         reached, weight, sums, rows = found
@@ -369,9 +392,6 @@ class SwapPass(KerasPass[Array]):
             swapped = _swapped(own, other, is_other)
             rows.append(tf.concat([own, swapped], axis=0) if self._has_probes else swapped)
         return tuple(rows)
-
-    def _are_finite(self, found: Any) -> bool:
-        return True  # with a row of which everything is masked, whoever swaps has to deal
 
     def _result(self, found: tuple[Array, Array]) -> tuple[Array, Array]:
         return found
@@ -414,9 +434,6 @@ class LossPass(KerasPass[Array]):
 
     def _on_device(self, x: tuple[tf.Tensor, ...], weights: tf.Tensor, forward: Forward, scale: Scale) -> Any:
         raise NotImplementedError  # nothing is made of a forward pass with derivatives
-
-    def _are_finite(self, found: Any) -> bool:
-        return True
 
     def _result(self, found: tuple[Array, Array]) -> tuple[Array, Array]:
         return found
