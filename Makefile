@@ -13,11 +13,11 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The theme's notice of its successor.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test lint types imports tests slow browser package gallery pictures examples study-credit study-dead-features \
+.PHONY: help demo test lint types imports tests slow endurance mutants test-matrix browser package gallery pictures examples study-credit study-dead-features \
 	study-agreement study-selection study-public-models study-black-boxes study-many-rows paper paper-page benchmark benchmark-page docs docs-serve clean
 
 help: ## List the targets
-	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ': .*## ' '/^[a-z-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Train a network while watching its features; writes to runs/demo
 	$(BIN)/python examples/simulation.py
@@ -38,7 +38,17 @@ tests: $(READY) ## Tests, and the examples in docstrings
 	$(BIN)/python -m pytest
 
 slow: $(READY) ## Tests that train whole examples, and the paper's in small
-	$(BIN)/python -m pytest -m slow tests
+	$(BIN)/python -m pytest -m "slow and not endurance" tests
+
+endurance: $(READY) ## What days of use would show: kills, thousands of epochs, ten thousand random models, mutants; for an hour
+	$(BIN)/python -m pytest -m endurance -s --numprocesses 0 tests
+	$(MAKE) mutants
+
+mutants: $(READY) ## Break each formula and each law on purpose; the tests have to tell
+	$(BIN)/python tools/mutants.py
+
+test-matrix: $(READY) ## Install the oldest and the newest versions, as far as there is a Python for them, and run tests
+	$(BIN)/python tools/test_matrix.py
 
 browser: $(READY) ## The tab in TensorBoard, in Chromium; pictures go to runs/tab
 	$(BIN)/python -m pytest -m browser --numprocesses 0 tests/test_tab.py

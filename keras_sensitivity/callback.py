@@ -442,6 +442,8 @@ class SensitivityCallback(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Look after the last epoch, if it was not known to be the last; check the last look, and close the files."""
+        if self._epoch is None:
+            self._finish_for_another()
         if self._epoch is not None:
             last = self._epoch + self._epochs_before
             if last not in self._trajectory.looks and last != self._tried:
@@ -455,6 +457,14 @@ class SensitivityCallback(keras.callbacks.Callback):
         with self._harmless(self._epoch or 0):
             self._switch_off()
         self._is_off = False
+
+    def _finish_for_another(self) -> None:
+        """Where another process ended after the last epoch, so that none was left, know its looks, with the last."""
+        epochs = (self.params or {}).get("epochs") or 0
+        with self._harmless(epochs - 1):
+            self._forget(epochs)
+            if self._logged:
+                self._look(epochs - 1)
 
     def _rows(self, network: Network) -> Rows:
         """The rows to measure; by default fewer than there are, where a look would cost too much of an epoch."""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from keras_sensitivity import errors, shares
-from keras_sensitivity.archives import UNREADABLE, read_archive, write_archive
+from keras_sensitivity.archives import read_archive, refusing, write_archive
 from keras_sensitivity.definition import Definition
 from keras_sensitivity.features import Features
 from keras_sensitivity.labels import in_words, unit_labels
@@ -538,7 +538,9 @@ class Importance:
         return report.written(report.importance_page(self, context), path)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to one file, a NumPy archive without pickles.
+        """Write to one file, whole or not at all: a NumPy archive without pickles.
+
+        The page "Save models and results" describes the format.
 
         Example:
 
@@ -575,7 +577,7 @@ class Importance:
         """
         described, arrays = read_archive(path, "Importance")
         errors.check_format(path, described.get("format"), FORMAT)
-        try:
+        with refusing(path, "Importance"):
             numbers = _numbers(arrays)
             importance = cls(
                 Look({}) if numbers else Look.from_arrays(arrays),
@@ -591,8 +593,6 @@ class Importance:
             if numbers:
                 vars(importance)["_sizes"] = Sizes.of(numbers)
             importance._check_whole()
-        except UNREADABLE as error:
-            errors.refuse_archive(path, error, "Importance")
         return importance
 
     def _check_whole(self) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from keras_sensitivity import errors
-from keras_sensitivity.archives import UNREADABLE, read_archive, write_archive
+from keras_sensitivity.archives import read_archive, refusing, write_archive
 from keras_sensitivity.definition import Definition
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Interactions:
         return plots.interaction_map(self, ax=ax, **options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write to one file, a NumPy archive without pickles.
+        """Write to one file, a NumPy archive without pickles; whole or not at all.
 
         Example:
 
@@ -245,7 +245,7 @@ class Interactions:
         """
         described, arrays = read_archive(path, "Interactions")
         errors.check_format(path, described.get("interactions"), FORMAT)
-        try:
+        with refusing(path, "Interactions"):
             features, lags = (
                 PairTable(*(arrays[f"{name}/{field}"] for field in PairTable._fields))
                 if f"{name}/joint" in arrays
@@ -263,8 +263,6 @@ class Interactions:
                 units=tuple(described["units"]),
                 num_samples=int(described["num_samples"]),
             )
-        except UNREADABLE as error:
-            errors.refuse_archive(path, error, "Interactions")
 
     def _frame(self, values: Array) -> pd.DataFrame:
         return pd.DataFrame(values, index=list(self._names), columns=list(self._names))

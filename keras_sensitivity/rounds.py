@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_sensitivity import errors
+from keras_sensitivity.files import whole_file, write_text
 
 __all__ = ["Folder", "Round"]
 
@@ -80,7 +81,7 @@ class Folder:
         name, key = self._path / "selection.json", hashlib.sha256(repr(task).encode()).hexdigest()
         if name.exists() and json.loads(name.read_text()).get("task") != key:
             errors.refuse_other_selection(self._path)
-        name.write_text(json.dumps({"task": key}))
+        write_text(name, json.dumps({"task": key}))
 
     def round(self, index: int) -> Round | None:
         """A round that is there already, else None."""
@@ -96,9 +97,8 @@ class Folder:
         if self._path is not None:
             done.model.save(self._model(index))
             told = {name: getattr(done, name) for name in ("features", "shares", "loss", "best_epoch")}
-            part = self._path / "part.npz"
-            np.savez(part, told=json.dumps(told), row_losses=done.row_losses, row_weights=done.row_weights)
-            part.replace(self._numbers(index))
+            with whole_file(self._numbers(index)) as file:
+                np.savez(file, told=json.dumps(told), row_losses=done.row_losses, row_weights=done.row_weights)
         return done
 
     def _numbers(self, index: int) -> pathlib.Path:

@@ -320,7 +320,7 @@ def prediction_bounds(values: Array, level: float) -> tuple[float, float]:
 
 
 def quotient(numerator: Any, denominator: Any) -> Array:
-    """The quotient, and 0 where the denominator is 0."""
+    """The quotient, and 0 where the denominator is 0; NaN where it is NaN."""
     denominator = np.asarray(denominator)
     shape = np.broadcast_shapes(np.shape(numerator), denominator.shape)
-    return np.asarray(np.divide(numerator, denominator, out=np.zeros(shape), where=denominator > 0))
+    return np.asarray(np.divide(numerator, denominator, out=np.zeros(shape), where=~(denominator <= 0)))

@@ -107,6 +107,7 @@ class Sizes:
         num_units, num_features, num_lags, num_entries = shape
         unknown = functools.partial(np.full, fill_value=np.nan)
         importance, rms = (arrays[name].astype(float) for name in ("importance", "rms"))
+        q = importance * rms.sum() / 100
         numbers: dict[str, Any] = dict.fromkeys(NUMBERS)
         numbers |= {
             "num_samples": int(scalars.get("num_samples", 0)),
@@ -114,8 +115,8 @@ class Sizes:
             "num_noise_values": math.inf,
             "is_constant": np.asarray(arrays.get("is_constant", np.zeros(num_features)), bool),
             "outputs": unknown((2, num_units)),
-            "by_feature": importance * rms.sum() / 100,
-            "by_output": arrays.get("by_output", unknown((num_units, num_features))),
+            "by_feature": q,
+            "by_output": q[None] if num_units == 1 else arrays.get("by_output", unknown((num_units, num_features))),
             "by_lag": arrays.get("by_lag", unknown((num_lags, num_features))),
             "of_lags": arrays.get("lags", unknown(num_lags)),
             "by_entry": unknown(num_entries),

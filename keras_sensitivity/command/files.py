@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from keras_sensitivity import errors
+from keras_sensitivity.archives import described_in
 
 __all__ = ["Data", "is_importance", "is_model", "load_model", "load_rows"]
 
@@ -34,8 +34,7 @@ def is_importance(path: Path) -> bool:
     """Whether a file is what `Importance.save` writes."""
     if path.suffix.lower() != ".npz" or not path.is_file():
         return False
-    with np.load(path) as archive:
-        return "description" in archive.files and "format" in json.loads(str(archive["description"]))
+    return "format" in described_in(path)
 
 
 def load_model(path: Path) -> keras.Model:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from keras_sensitivity.comparison import Comparison
+from keras_sensitivity.files import write_text
 from keras_sensitivity.importance import Importance
 
 __all__ = ["print_comparison", "print_importance", "write_comparison", "write_importance"]
@@ -77,4 +78,4 @@ def _known(value: Any) -> Any:
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import os
-import pathlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
+from keras_sensitivity.files import write_text
 from keras_sensitivity.report import provenance
 from keras_sensitivity.report.elements import Html, document, element, section
 from keras_sensitivity.report.tables import facts
@@ -64,7 +64,7 @@ def page(context: Context, title: str, lead: str, *sections: Html | None) -> str
 def written(text: str, path: str | os.PathLike[str] | None) -> str:
     """The page, written to a file, where there is a path of one."""
     if path is not None:
-        pathlib.Path(path).write_text(text, encoding="utf-8")
+        write_text(path, text)
     return text
 
 
