@@ -42,11 +42,19 @@ def write_archive(path: str | os.PathLike[str], described: Mapping[str, Any], ar
 
 def read_archive(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """What was described, and the arrays; refuses a file that is no archive of the kind of result with this name."""
-    with open(path, "rb") as file, refusing(path, kind):
+    with _opened(path, kind) as file, refusing(path, kind):
         with zipfile.ZipFile(file) as archive:
             _check_size(archive, file)
             arrays = {_name(info): _array(archive, info) for info in archive.infolist()}
         return dict(json.loads(str(arrays.pop(DESCRIPTION)))), arrays
+
+
+def _opened(path: str | os.PathLike[str], kind: str) -> IO[bytes]:
+    """The file; a number would be one that is open already."""
+    try:
+        return open(os.fspath(path), "rb")
+    except (OSError, TypeError, ValueError) as error:
+        errors.refuse_file(path, error, kind)
 
 
 def described_in(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -122,8 +122,13 @@ def _labels(y: Any, num_rows: int) -> Any:
     """Labels as arrays, in the structure that they have."""
     parts = _parts(y) if isinstance(y, (dict, list, tuple)) else []
     are_arrays = any(np.ndim(each) for each in parts if hasattr(each, "shape"))
-    found = keras.tree.map_structure(np.asarray, y) if are_arrays else np.asarray(y)
+    try:
+        found = keras.tree.map_structure(np.asarray, y) if are_arrays else np.asarray(y)
+    except Exception:  # noqa: BLE001  (of different lengths, symbolic, without an end)
+        found = None
     for each in keras.tree.flatten(found):
+        if np.ndim(each) == 0:
+            errors.refuse_labels(f"an object of type {type(y).__name__} that makes no array", ["the model"])
         errors.check_labels_length(len(each), num_rows)
     return found
 

@@ -115,7 +115,7 @@ class Plan(Generic[R]):
         background: Rows | None = None,
     ) -> None:
         inputs = rows.inputs
-        if options.exclude:
+        if not isinstance(options.exclude, (tuple, list)) or options.exclude:
             errors.check_excluded(options.exclude, inputs.names)
         jit_compile: JitCompile = options.jit_compile
         definition = options.with_output(definition)

@@ -165,6 +165,9 @@ def select(
     >>> found.model.predict(found.take(x), verbose=0).shape
     (500, 1)
     """
+    errors.check_callable(
+        "build", build, "pass a function that takes the number of columns and returns a compiled model"
+    )
     errors.check_whole_number("num_models", num_models)
     errors.check_whole_number("epochs", epochs)
     errors.check_whole_number("validation_freq", validation_freq)
@@ -261,6 +264,8 @@ def _trained(task: Task, names: Sequence[str], index: int) -> Round:
             keras.utils.set_random_seed((task.seed * 1000 + index * 100 + number) % 2**32)
         model = task.build(len(columns))
         errors.check_built(model, x.shape[1:])
+        for each in network_of(model).targets(y):  # so that what cannot be trained on is refused in words
+            errors.check_labels_length(len(each), len(x))
         training = _Training(look)
         history = model.fit(
             x,

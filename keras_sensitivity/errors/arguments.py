@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import inspect
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from keras_sensitivity.errors.wording import fail, listed, similar
+from keras_sensitivity.errors.wording import fail, items, listed, shown, similar
 
 
 def check_one_of(name: str, value: object, choices: Collection[object]) -> None:
@@ -15,7 +16,7 @@ def check_one_of(name: str, value: object, choices: Collection[object]) -> None:
         fail(
             f"`{name}` has an unknown value.",
             expected=f"one of {listed(choices)}",
-            received=f"{value!r}",
+            received=f"{shown(value)}",
             fix=f"pass {name}={next(iter(choices))!r}{similar(value, choices)}",
         )
 
@@ -26,7 +27,7 @@ def check_instance(name: str, value: object, kind: type, fix: str) -> None:
         fail(
             f"`{name}` has the wrong type.",
             expected=f"an instance of {kind.__module__.split('.')[0]}.{kind.__name__}",
-            received=f"{value!r} of type {type(value).__name__}",
+            received=f"{shown(value)} of type {type(value).__name__}",
             fix=fix,
             error=TypeError,
         )
@@ -59,9 +60,27 @@ def check_whole_number(name: str, value: object, *, least: int = 1, none: str | 
         fail(
             f"`{name}` is not a whole number from {least}.",
             expected=f"an int >= {least}" + (f", or None for {none}" if none else ""),
-            received=f"{value!r} of type {type(value).__name__}",
+            received=f"{shown(value)} of type {type(value).__name__}",
             fix=f"pass for example {name}={max(least, 1)}",
             error=ValueError if isinstance(value, (int, np.integer, float)) else TypeError,
+        )
+
+
+def check_callable(name: str, value: object, fix: str) -> None:
+    """Refuse a ``value`` that cannot be called with one argument."""
+    try:
+        takes_one = callable(value) and bool(inspect.signature(value).bind(None))
+    except TypeError:
+        takes_one = False
+    except ValueError:  # what has no signature may be called anyhow
+        takes_one = True
+    if not takes_one:
+        fail(
+            f"`{name}` is no function of one argument.",
+            expected="a function of one argument",
+            received=f"{shown(value)} of type {type(value).__name__}",
+            fix=fix,
+            error=TypeError,
         )
 
 
@@ -72,7 +91,7 @@ def check_percentage(name: str, value: object) -> None:
         fail(
             f"`{name}` is not a percentage.",
             expected="a number above 0 and up to 100",
-            received=f"{value!r}",
+            received=f"{shown(value)}",
             fix=f"pass for example {name}=90",
         )
 
@@ -80,11 +99,12 @@ def check_percentage(name: str, value: object) -> None:
 def check_threshold(value: object) -> None:
     """Refuse a death threshold that is neither "auto" nor a percentage."""
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if value != "auto" and not (number and 0 < float(value) < 100):  # type: ignore[arg-type]
+    is_auto = isinstance(value, str) and value == "auto"
+    if not is_auto and not (number and 0 < float(value) < 100):  # type: ignore[arg-type]
         fail(
             "`threshold` is neither 'auto' nor a percentage.",
             expected="'auto', or a float between 0 and 100: percent of the importance",
-            received=f"{value!r}",
+            received=f"{shown(value)}",
             fix="pass threshold='auto', or for example threshold=1.0 for 1 %",
         )
 
@@ -96,7 +116,7 @@ def check_output_argument(value: object) -> None:
         fail(
             "`output` does not name an output.",
             expected="None for all units, the index of a unit (from 0), or the name of a head",
-            received=f"{value!r}",
+            received=f"{shown(value)}",
             fix="pass for example output=0",
             error=ValueError if integer else TypeError,
         )
@@ -108,14 +128,15 @@ def check_scale_argument(value: object) -> None:
         check_one_of("scale", value, ("path", "std", None))
         return
     try:
-        numbers = np.asarray(value, dtype=float)
+        given = np.asarray(value)
+        numbers = given.astype(float) if given.ndim == 1 else np.array(np.nan)
     except (TypeError, ValueError):
         numbers = np.array(np.nan)
     if numbers.ndim == 0 or not np.isfinite(numbers).all() or (numbers < 0).any():
         fail(
             "`scale` cannot multiply the derivatives.",
             expected="'std', None, or an array of finite numbers >= 0, one a feature column",
-            received=f"{value!r}",
+            received=f"{shown(value)}",
             fix="pass for example scale=x.std(axis=0)",
         )
 
@@ -127,7 +148,7 @@ def check_step(value: object) -> None:
         fail(
             "`step` moves nothing.",
             expected="a finite number above 0: standard deviations",
-            received=f"{value!r} of type {type(value).__name__}",
+            received=f"{shown(value)} of type {type(value).__name__}",
             fix="pass for example step=0.25",
             error=ValueError if number else TypeError,
         )
@@ -146,11 +167,12 @@ def check_scale_length(received: int, expected: int) -> None:
 
 def check_excluded(names: object, known: Sequence[str]) -> None:
     """Refuse inputs to leave out that the model has not, and all of them."""
-    if isinstance(names, str) or not isinstance(names, Iterable) or not set(names) < set(known):
+    given = items(names)
+    if given is None or not all(isinstance(name, str) for name in given) or not set(given) < set(known):
         fail(
             "`exclude` does not name some of the model's inputs.",
             expected=f"a list of inputs, not all, of {listed(known)}",
-            received=f"{names!r}",
+            received=f"{shown(names)}",
             fix="pass for example exclude=['customer_id'], or leave it out",
         )
 

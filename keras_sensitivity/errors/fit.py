@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any, NoReturn
 
 import numpy as np
 
-from keras_sensitivity.errors.wording import fail, listed, similar, warn
+from keras_sensitivity.errors.wording import fail, items, listed, shown, similar, warn
 
 
 def check_run_name(name: object) -> None:
@@ -27,15 +27,16 @@ def check_logged(value: object, known: Collection[str] | None = None) -> None:
     """Refuse a ``log_importances`` that is neither a bool nor a list of names, and names that no feature has."""
     if isinstance(value, bool):
         return
-    if isinstance(value, str) or not isinstance(value, Iterable) or not all(isinstance(name, str) for name in value):
+    names = items(value)
+    if names is None or not all(isinstance(name, str) for name in names):
         fail(
             "`log_importances` does not say whose importances to log.",
             expected="True, False, or a list of names of features",
-            received=f"{value!r} of type {type(value).__name__}",
+            received=f"{shown(value)} of type {type(value).__name__}",
             fix="pass for example log_importances=['age'], or True for all",
             error=TypeError,
         )
-    unknown = [name for name in value if known is not None and name not in known]
+    unknown = [name for name in names if known is not None and name not in known]
     if unknown:
         fail(
             "`log_importances` names a feature that the model has not.",

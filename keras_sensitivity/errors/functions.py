@@ -21,7 +21,8 @@ def check_returned(returned: Any, count: int) -> tuple[Array, tuple[str, ...]]:
     columns = tuple(map(str, returned.columns)) if isinstance(returned, pd.DataFrame) else ()
     try:
         values = np.asarray(returned)
-        outputs = values.astype(float) if values.dtype.kind in "biufO" else None
+        is_fitting = values.ndim > 0 and len(values) == count  # a number for each row, and not a thousand millions
+        outputs = (values.astype(float) if is_fitting else values) if values.dtype.kind in "biufO" else None
     except (TypeError, ValueError, RuntimeError):  # words; a tensor that keeps its gradients
         outputs = None
     if outputs is None:
@@ -41,6 +42,13 @@ def check_returned(returned: Any, count: int) -> tuple[Array, tuple[str, ...]]:
             fix="return one number, or one row of numbers, for each row, in their order",
         )
     outputs = outputs.reshape(count, -1)
+    if not outputs.shape[1]:
+        fail(
+            "The function returned no numbers.",
+            expected=EXPECTED,
+            received=f"shape {values.shape}",
+            fix="return at least one number for each row",
+        )
     return outputs, columns or tuple(map(str, range(outputs.shape[1])))
 
 

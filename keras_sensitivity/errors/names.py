@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 
-from keras_sensitivity.errors.wording import fail, listed, similar
+from keras_sensitivity.errors.wording import fail, items, listed, shown, similar
 
 _GROUPS_FIX = "pass for example groups={'colour': ['colour_red', 'colour_blue']}"
 
 
 def check_feature_names(names: object, count: int) -> None:
     """Refuse names that are not ``count`` different strings."""
-    if isinstance(names, str) or not isinstance(names, Iterable):
+    given = items(names)
+    if given is None:
         fail(
             "`feature_names` is not a list of names.",
             expected=f"a list of {count} strings",
-            received=f"{names!r}",
+            received=f"{shown(names)}",
             fix="pass feature_names=[...], one name a column",
             error=TypeError,
         )
-    names = list(names)
+    names = given
     if len(names) != count:
         fail(
             "`feature_names` does not match the columns of x.",
@@ -44,15 +45,16 @@ def check_output_names(names: object) -> None:
     if names is None:
         return
     expected = "a list of different strings, one for each output unit"
-    if isinstance(names, (str, bytes, Mapping, Set)) or not isinstance(names, Collection) or not len(names):
+    given = None if isinstance(names, Set) or not isinstance(names, Collection) else items(names)
+    if not given:
         fail(
             "`output_names` is not a list of names.",
             expected=expected,
-            received=f"{names!r}",
+            received=f"{shown(names)}",
             fix="pass output_names=[...], one name for each unit, in the order of the output",
             error=ValueError if isinstance(names, (list, tuple)) else TypeError,
         )
-    wrong = [name for name in names if not isinstance(name, str)]
+    wrong = [name for name in given if not isinstance(name, str)]
     if wrong:
         fail(
             "`output_names` has names that are not strings.",
@@ -61,7 +63,7 @@ def check_output_names(names: object) -> None:
             fix="pass [str(name) for name in names]",
             error=TypeError,
         )
-    repeated = sorted({name for name in names if list(names).count(name) > 1})
+    repeated = sorted({name for name in given if given.count(name) > 1})
     if repeated:
         fail(
             "`output_names` has the same name for several units.",
@@ -109,19 +111,20 @@ def check_groups(value: object, names: Sequence[str]) -> None:
     """Refuse groups that are not a partition of some of the columns called ``names``."""
     expected = "a dict from a new name to a list of columns, each column in at most one group"
     if not isinstance(value, Mapping):
-        fail("`groups` is not a dict.", expected=expected, received=f"{value!r}", fix=_GROUPS_FIX, error=TypeError)
+        fail("`groups` is not a dict.", expected=expected, received=f"{shown(value)}", fix=_GROUPS_FIX, error=TypeError)
     seen: dict[str, str] = {}
     for group, members in value.items():
-        if not isinstance(group, str) or isinstance(members, str) or not isinstance(members, Iterable) or not members:
+        of_group = items(members)
+        if not isinstance(group, str) or not of_group:
             fail(
                 f"The group {group!r} is not a name with a list of columns.",
                 expected=expected,
-                received=f"{group!r}: {members!r}",
+                received=f"{shown(group)}: {shown(members)}",
                 fix=_GROUPS_FIX,
-                error=TypeError if members else ValueError,
+                error=TypeError if of_group is None or of_group else ValueError,
             )
-        for member in members:
-            if member not in names:
+        for member in of_group:
+            if not isinstance(member, str) or member not in names:
                 fail(
                     f"The group {group!r} has a column that x has not.",
                     expected=f"columns of x: {listed(names)}",

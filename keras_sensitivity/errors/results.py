@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from keras_sensitivity.errors.wording import axes, fail, listed, similar
+from keras_sensitivity.errors.wording import axes, fail, listed, shown, similar
 
 
 def refuse_archive(path: object, error: Exception, kind: str) -> NoReturn:
@@ -21,6 +21,43 @@ def refuse_archive(path: object, error: Exception, kind: str) -> NoReturn:
         )
     except ValueError as worded:
         raise worded from error
+
+
+def refuse_file(path: object, error: Exception, kind: str) -> NoReturn:
+    """Say that the file of a result cannot be opened."""
+    kinds = (FileNotFoundError, TypeError, ValueError)
+    fail(
+        f"There is no {kind} to read." if isinstance(error, FileNotFoundError) else f"The {kind} cannot be read.",
+        expected=f"the path of a file written by {kind}.save",
+        received=f"{shown(path)} ({type(error).__name__}: {error})",
+        fix=f"pass the path given to {kind}.save",
+        error=next((each for each in kinds if isinstance(error, each)), OSError),
+    )
+
+
+def check_drawn(value: object, kind: str) -> None:
+    """Refuse to draw what is not of this class, which is named as in an annotation, such as "pd.DataFrame"."""
+    name = kind.rpartition(".")[2]
+    if name not in {each.__name__ for each in type(value).__mro__}:
+        fail(
+            f"What is to be drawn is no {name}.",
+            expected=f"what returns one, as a {name}" if name != "DataFrame" else "a pandas.DataFrame",
+            received=f"{shown(value)} of type {type(value).__name__}",
+            fix="pass the result itself, such as plots.ranking(measure(model, x)), plots.trajectory(watch.trajectory)",
+            error=TypeError,
+        )
+
+
+def check_numbers_to_draw(shape: Sequence[int], are_numbers: bool) -> None:
+    """Refuse a table without rows or columns, or of something else than numbers."""
+    if 0 in shape or not are_numbers:
+        fail(
+            "The table to be drawn has no numbers.",
+            expected="at least one row and one column, all of numbers, over an index of numbers",
+            received=f"a table of {shape[0]} rows and {shape[1]} columns"
+            + ("" if are_numbers else ", not all numbers"),
+            fix="pass watch.trajectory after the first look, or what load_trajectory returns",
+        )
 
 
 def refuse_condensed(done: str) -> NoReturn:
@@ -69,7 +106,7 @@ def check_member(name: str, value: object, names: Sequence[str]) -> int:
         fail(
             f"There is no {name} {value!r}.",
             expected=f"an index from 0 to {len(names) - 1}, or one of {listed(names)}",
-            received=f"{value!r}",
+            received=f"{shown(value)}",
             fix=f"pass for example {name}={names[0]!r}{similar(value, names)}",
         )
     return int(value)  # type: ignore[call-overload, no-any-return]
@@ -104,7 +141,7 @@ def check_sample(value: object, count: int) -> None:
         fail(
             f"There is no sample {value!r}.",
             expected=f"the position of an explained row, from 0 to {count - 1}",
-            received=f"{value!r}",
+            received=f"{shown(value)}",
             fix="pass for example sample=0",
         )
 

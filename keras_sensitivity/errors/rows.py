@@ -57,6 +57,26 @@ def check_array(x: object) -> None:
         )
 
 
+def refuse_no_inputs() -> NoReturn:
+    """Say that x has no arrays."""
+    fail(
+        "x has no inputs.",
+        expected="an array, tensor or pandas DataFrame, or a dict or list of them",
+        received="an empty dict or list",
+        fix="pass the rows that the model is called with",
+    )
+
+
+def refuse_scalar(received: object) -> NoReturn:
+    """Say that x is a single value."""
+    fail(
+        "x is a single value.",
+        expected="an array, tensor or pandas DataFrame whose first axis is that of the rows",
+        received=f"{received!r}",
+        fix="pass rows, such as [[value]] for one row of one column",
+    )
+
+
 def refuse_ragged() -> NoReturn:
     """Say that x has rows of different lengths."""
     fail(

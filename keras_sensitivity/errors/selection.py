@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from keras_sensitivity.errors.wording import axes, fail
+from keras_sensitivity.errors.wording import axes, fail, shown
 
 
 def check_num_selected(value: object, most: int) -> None:
@@ -19,7 +19,7 @@ def check_num_selected(value: object, most: int) -> None:
         fail(
             "`num_features` is not a number of features to keep.",
             expected=f"an int from 1 to {most}, the number of features of x; or None: as the validation loss decides",
-            received=f"{value!r} of type {type(value).__name__}",
+            received=f"{shown(value)} of type {type(value).__name__}",
             fix=f"pass for example num_features={max(1, most // 2)}",
             error=ValueError if is_whole else TypeError,
         )

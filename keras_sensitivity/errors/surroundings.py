@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Sequence
 from typing import NoReturn
 
-from keras_sensitivity.errors.wording import fail, listed, warn
+from keras_sensitivity.errors.wording import fail, listed, shown, warn
 
 
 def check_tensorflow() -> None:
@@ -50,6 +50,19 @@ def refuse_inside_a_function() -> NoReturn:
     )
 
 
+def check_file_path(name: str, value: object) -> None:
+    """Refuse what is no path."""
+    is_path = isinstance(value, (str, os.PathLike))
+    if not is_path or "\0" in str(value):
+        fail(
+            f"`{name}` is no path.",
+            expected="a text or a pathlib.Path",
+            received=f"{shown(value)} of type {type(value).__name__}",
+            fix=f"pass for example {name}='runs/first'",
+            error=ValueError if is_path else TypeError,
+        )
+
+
 def check_folder(path: str | os.PathLike[str]) -> None:
     """Refuse a ``log_dir`` in which no file can be written; create it where it is missing.
 
@@ -57,6 +70,7 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     """
     import tensorflow as tf
 
+    check_file_path("log_dir", path)
     try:
         folder = os.fspath(path)
         tf.io.gfile.makedirs(folder)
@@ -64,11 +78,11 @@ def check_folder(path: str | os.PathLike[str]) -> None:
         with tf.io.gfile.GFile(trial, "w") as file:
             file.write("")
         tf.io.gfile.remove(trial)
-    except (OSError, TypeError, tf.errors.OpError) as error:
+    except (OSError, TypeError, ValueError, tf.errors.OpError) as error:
         fail(
             "`log_dir` cannot be written.",
             expected="a folder in which files can be created, or a path where one can be made",
-            received=f"{os.fspath(path) if isinstance(path, (str, os.PathLike)) else path!r} ({error})",
+            received=f"{shown(os.fspath(path))} ({error})",
             fix="pass a writable folder, or log_dir=None to write no TensorBoard summaries",
             error=TypeError if isinstance(error, TypeError) else OSError,
         )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import sys
 import warnings
-from collections.abc import Collection, Iterable, Sequence
-from typing import NoReturn
+from collections.abc import Collection, Iterable, Mapping, Sequence, Sized
+from typing import Any, NoReturn
+
+# Of an iterator, which may have no end.
+MOST_ITEMS = 100_000
 
 
 def fail(happened: str, *, expected: str, received: str, fix: str, error: type[Exception] = ValueError) -> NoReturn:
@@ -39,6 +43,35 @@ def some(words: Iterable[str], most: int = 6) -> str:
     """
     every = list(words)
     return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def shown(value: object, most: int = 200) -> str:
+    """What was received, in one line, however long it is and whatever its ``repr`` does.
+
+    >>> shown("ab" * 200, most=9)
+    "'abababab..."
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # noqa: BLE001
+        text = f"an object of type {type(value).__name__}"
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def items(value: object) -> list[Any] | None:
+    """The items of a list, an array, a set and the like; None of what has no single ones, such as a text or a dict.
+
+    >>> items(("a", "b")), items("ab"), items({"a": 1})
+    (['a', 'b'], None, None)
+    """
+    is_one = isinstance(value, (str, bytes, bytearray, Mapping)) or getattr(value, "ndim", 1) != 1
+    if is_one or not isinstance(value, Iterable):
+        return None
+    try:
+        most = len(value) if isinstance(value, Sized) else MOST_ITEMS  # an endless data set has no length
+        return list(itertools.islice(value, most))
+    except Exception:  # noqa: BLE001  (an array without axes, a symbolic tensor, whatever its iterator does)
+        return None
 
 
 def reason(error: Exception) -> str:

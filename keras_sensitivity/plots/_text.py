@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from keras_sensitivity import errors
 from keras_sensitivity.labels import labels, printable
 
 if TYPE_CHECKING:
@@ -45,13 +47,18 @@ def picture(draw: Callable[P, Axes]) -> Callable[P, Axes]:
     """What a function draws, with all its words drawn as they stand, whatever matplotlib is set to.
 
     With ``text.usetex`` every word needs LaTeX, without it a name with two dollars is read as a formula, and a wrong
-    one stops the drawing. What stood on the axes before is left as it is.
+    one stops the drawing. What stood on the axes before is left as it is. What is drawn, and how much, is checked.
     """
+    first, *others = inspect.signature(draw).parameters.values()
+    counts = [each.name for each in others if each.annotation == "int" and each.default]
 
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Axes:
         from matplotlib.axes import Axes
 
+        errors.check_drawn(args[0] if args else kwargs.get(first.name), first.annotation)
+        for name in counts:
+            errors.check_whole_number(name, kwargs.get(name, 1))
         given = [each for each in (*args, *kwargs.values()) if isinstance(each, Axes)]
         before = {text: text.get_text() for each in given for text in _texts(each)}
         ax = draw(*args, **kwargs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from keras_sensitivity import errors
 from keras_sensitivity.plots._style import (
     COLOURS,
     GREY,
@@ -73,6 +74,7 @@ def trajectory(
     """
     from matplotlib.ticker import LogLocator, NullLocator
 
+    _check(importances)
     ax = new_axes(7.2, 4.2) if ax is None else ax
     last = importances.iloc[-1].sort_values(ascending=False, kind="stable")
     names = list(last.index)  # of features, or numbers of lags
@@ -140,6 +142,14 @@ def trajectory_heat_map(importances: pd.DataFrame, ax: Axes | None = None, *, to
     ax.locator_params(axis="x", integer=True)
     ax.set_xlabel("epoch")
     return ax
+
+
+def _check(importances: pd.DataFrame) -> None:
+    """Refuse a table that has nothing to draw."""
+    types = (*importances.dtypes, importances.index.dtype)
+    kinds = [each.kind if isinstance(each, np.dtype) else "O" for each in types]  # not pandas' own, which have NA
+    errors.check_numbers_to_draw(importances.shape, set(kinds) <= set("biuf"))
+    errors.check_unique_names("`importances`", list(map(str, importances.columns)))
 
 
 def _at(epochs: pd.Index[Any], place: float) -> str:

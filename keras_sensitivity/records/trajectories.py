@@ -48,6 +48,7 @@ def load_trajectory(log_dir: str | os.PathLike[str], run: str | None = None) -> 
     >>> loaded.equals(watch.trajectory)
     True
     """
+    errors.check_file_path("log_dir", log_dir)
     folder = os.fspath(log_dir)
     found = {name: path for name in runs_in(folder) if files_in(path := tf.io.gfile.join(folder, name))}
     if run is None and len(found) > 1:

@@ -321,6 +321,8 @@ def _chunk(
         array = _in_shape(leaf, array, alone=len(inputs.leaves) == 1)
         columns.append(list(leaf.columns) if names is None and leaf.columns else names)
         leaves.append(array)
+    if not leaves:
+        errors.refuse_no_inputs()
     errors.check_same_lengths(dict(zip(inputs.names, map(len, leaves), strict=True)))
     count = len(leaves[0])
     if count == 0:
@@ -333,7 +335,8 @@ def weights_of(weights: Any, count: int, batch: int | None = None) -> Array | No
     if weights is None:
         return None
     try:
-        given = np.asarray(as_pandas(weights), dtype=float)
+        given: Array = np.asarray(as_pandas(weights))
+        given = given.astype(float) if given.size == count else given
     except (TypeError, ValueError):  # a dict of classes, words
         errors.refuse_sample_weights(f"an object of type {type(weights).__name__}", count, batch)
     if given.size != count or given.ndim not in (1, 2):
@@ -370,6 +373,8 @@ def _in_shape(leaf: Leaf, array: Array, *, alone: bool) -> Array:
     rank = 2 if leaf.shape is None and alone else None if leaf.shape is None else len(leaf.shape)
     if array.ndim == 1 and rank == 2:
         array = array[:, None]
+    if array.ndim == 0:
+        errors.refuse_scalar(array)
     errors.check_row_shape(f"The input {leaf.name!r}" if leaf.name else "x", array.shape, leaf.shape)
     return array
 

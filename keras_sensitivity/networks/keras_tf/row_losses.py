@@ -57,9 +57,14 @@ def targets_of(model: keras.Model, y: Any) -> tuple[Array, ...]:
         errors.refuse_labels_without_loss()
     names = _names(model, model.loss)
     if len(names) > 1 and (not isinstance(y, (dict, list, tuple)) or len(y) != len(names)):
-        errors.refuse_labels(f"an object of type {type(y).__name__}, of {len(y)} parts", names)
-    arrays = tuple(np.asarray(each) for each in (_by_output(y, names) if len(names) > 1 else [y]))
+        errors.refuse_labels(f"an object of type {type(y).__name__}, which is none of {len(names)} parts", names)
+    try:
+        arrays = tuple(np.asarray(each) for each in (_by_output(y, names) if len(names) > 1 else [y]))
+    except Exception:  # noqa: BLE001  (of different lengths, symbolic, sparse)
+        errors.refuse_labels(f"an object of type {type(y).__name__} that makes no array", names)
     for array in arrays:
+        if array.ndim == 0:
+            errors.refuse_labels(f"a single value of type {array.dtype}", names)
         if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and not np.isfinite(array).all()):
             errors.refuse_labels(f"an array of type {array.dtype} that has NaN or no numbers", names)
     return arrays
