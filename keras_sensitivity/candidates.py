@@ -109,7 +109,7 @@ def _table(x: Any, what: str) -> tuple[list[str] | None, Array]:
     if not (hasattr(x, "__array__") or isinstance(x, (list, tuple))):
         errors.refuse_several_inputs(what, type(x).__name__)
     names, values = as_array(x, "", text=False)
-    if values.ndim not in (2, 3) or not len(values):
+    if values.ndim not in (2, 3) or not values.size:
         errors.refuse_shape_to_select(what, values.shape)
     return names, values.astype("float32", copy=False) if values.dtype != np.float64 else values
 

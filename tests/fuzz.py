@@ -420,7 +420,7 @@ for name in (*SHARED, "y", "sample_weight", "num_samples", "every_n_epochs", "lo
 for name in ("x", "y", "build", "num_features", "validation_data", "epochs", "seed"):
     METHODS[f"select {name}"] = lambda value, name=name: selected(**{name: value})
 
-# What is right, and would take for ever; and what Keras itself refuses in its own words.
+# What is right, and would take for ever; what Keras itself, or the given function, refuses in its own words.
 SKIPPED = [
     ("select epochs", SCALARS[8]),
     ("measure x of a function", HUGE),

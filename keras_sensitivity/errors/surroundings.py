@@ -53,7 +53,8 @@ def refuse_inside_a_function() -> NoReturn:
 def check_file_path(name: str, value: object) -> None:
     """Refuse what is no path."""
     is_path = isinstance(value, (str, os.PathLike))
-    if not is_path or "\0" in str(value):
+    text = str(value)
+    if not is_path or "\0" in text or text != text.encode(errors="ignore").decode():
         fail(
             f"`{name}` is no path.",
             expected="a text or a pathlib.Path",
