@@ -36,8 +36,11 @@ MOST_UNPACKED = 2**26
 
 def write_archive(path: str | os.PathLike[str], described: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
     """Write arrays by name, and what JSON can say of them; what stood at the path stands there until all is written."""
-    with whole_file(path) as file:
-        np.savez(file, allow_pickle=False, **{DESCRIPTION: np.array(json.dumps(described))}, **arrays)
+    every = {DESCRIPTION: np.array(json.dumps(described)), **arrays}
+    with whole_file(path) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in every.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def read_archive(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, Array]]:

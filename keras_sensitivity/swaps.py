@@ -264,7 +264,7 @@ class Swaps:
         every = [outputs(batch, weights)[0] for batch in self.batches(rows, partners, most_rows)]
         found = np.concatenate(every)[: 1 + len(self._together)].astype(float)
         # A swap of codes may leave a row of which everything is masked, and no output.
-        if not outputs.is_masked and not np.isfinite(found).all():
+        if not outputs.makes_masks and not np.isfinite(found).all():
             is_bad = ~np.isfinite(found).all(axis=2) & (weights * self.pool.row_weights[partners] > 0)
             counts = is_bad.sum(axis=1)
             if counts.any():

@@ -19,8 +19,10 @@ import numpy as np
 import sequences
 import tensorflow as tf
 import zoo
+from keras.src.backend.common import global_state
 
 import keras_sensitivity as ks
+from keras_sensitivity.networks.keras_tf.borrowing import GENERATOR
 
 D = tf.data.Dataset
 L = keras.layers
@@ -309,6 +311,7 @@ def generators():
 def train(model, given, look):
     """Everything that a training leaves behind, by name; ``look`` are arguments of the callback, or None."""
     keras.utils.set_random_seed(2)
+    global_state.set_global_attribute(GENERATOR, None)  # which older versions of Keras keep
     x, how = given()
     states = []
     after_looks = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: states.append(generators()))

@@ -104,7 +104,10 @@ def test_masks_are_left_out_and_it_is_said(name):
 
 @pytest.mark.parametrize("name", NO_MASKS)
 def test_others_without_derivatives_are_refused(name):
-    model, x = build(*NO_MASKS[name])
+    try:
+        model, x = build(*NO_MASKS[name])
+    except ValueError:
+        pytest.skip("this Keras has no models with an input that is not used")
     with pytest.raises(ValueError, match=r"does not depend on 'other' through derivatives, but it does on 'numbers'"):
         ks.measure(model, x, definition=STD, **PLAIN)
 

@@ -56,7 +56,7 @@ def test_a_fit_that_goes_on_goes_on_in_its_run(x, tmp_path):
     assert runs_in(tmp_path) == ["sensitivity"]
     loaded = ks.load_trajectory(tmp_path)
     assert loaded.index.tolist() == [0, 1, 2, 3, 4]
-    pd.testing.assert_frame_equal(loaded[2:], watch.trajectory)
+    pd.testing.assert_frame_equal(loaded, watch.trajectory)
 
 
 def test_a_fit_goes_on_in_its_own_run_beside_another(x, tmp_path):

@@ -58,7 +58,7 @@ def picture(draw: Callable[P, Axes]) -> Callable[P, Axes]:
 
         errors.check_drawn(args[0] if args else kwargs.get(first.name), first.annotation)
         for name in counts:
-            errors.check_whole_number(name, kwargs.get(name, 1))
+            errors.check_whole_number(name, kwargs.get(name, 1), least=0)
         given = [each for each in (*args, *kwargs.values()) if isinstance(each, Axes)]
         before = {text: text.get_text() for each in given for text in _texts(each)}
         ax = draw(*args, **kwargs)

@@ -59,11 +59,13 @@ def image_map(importance: Importance, ax: Axes | None = None) -> Axes:
     shares = importance.map
     if shares is None:
         errors.refuse_no_map()
+    from matplotlib.ticker import StrMethodFormatter
+
     ax = new_axes(4.8, 4.0) if ax is None else ax
     pixels = shares.sum(axis=-1)
     image = ax.imshow(pixels, cmap="Blues", vmin=0, vmax=_reach(pixels), interpolation="nearest")
     ax.set_axis_off()
-    ax.figure.colorbar(image, ax=ax, shrink=0.8, label="importance", format="{x:g} %")
+    ax.figure.colorbar(image, ax=ax, shrink=0.8, label="importance", format=StrMethodFormatter("{x:g} %"))
     return ax
 
 

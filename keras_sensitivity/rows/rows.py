@@ -336,7 +336,7 @@ def weights_of(weights: Any, count: int, batch: int | None = None) -> Array | No
         return None
     try:
         given: Array = np.asarray(as_pandas(weights))
-        given = given.astype(float) if given.size == count else given
+        given = given.astype(float) if given.size == count or given.ndim == 0 else given
     except (TypeError, ValueError):  # a dict of classes, words
         errors.refuse_sample_weights(f"an object of type {type(weights).__name__}", count, batch)
     if given.size != count or given.ndim not in (1, 2):

@@ -75,8 +75,7 @@ class CurvaturePass(KerasPass[Array]):
         return tf.reshape(tf.transpose(found, (1, 0, 2)), shape), forward.reached
 
     def _bad(self, found: Any, weights: Array) -> NotFiniteError | None:
-        are_bad = (weights > 0)[:, None] & ~np.isfinite(found[0]).all(axis=(1, 3, 4))
-        return NotFiniteError.of(are_bad, np.zeros(len(weights), bool))
+        return NotFiniteError.of(~np.isfinite(found[0]).all(axis=(1, 3, 4)), np.zeros(len(weights), bool), weights)
 
     def _has_derivatives(self, found: Any, rows: Array) -> bool:
         return bool(found[0][rows].any())

@@ -140,6 +140,7 @@ class KerasPass(Pass[R]):
         self.activated, self.masking = forward.activated, forward.masking
         self.parts = tuple(part for part in forward.parts if not part.is_noise)
         self.num_probes = sum(part.num_entries for part in forward.parts if part.is_noise)
+        self.makes_masks = bool(forward.run.masks)
         self.is_masked = any(lags.steps is not None for lags in forward.lags)
         self._cast_calls = tuple(forward.run.agreements)
         return self._on_device(x, weights, forward, scale), tuple(forward.run.agreements.values())
@@ -276,15 +277,14 @@ class LookPass(KerasPass[Seen]):
         squares = [each[-1] for each in (sums.derivatives, sums.same_step, sums.squares, sums.outputs) if each]
         if all(np.isfinite(each).all() for each in squares):
             return None
-        has_weight = (weights > 0) & sums.reached
         if rows is None:
             derivatives = ~np.isfinite(squares[0]).all(axis=(0, 1))
         else:
             every = [rows.derivatives, *([] if rows.same_step is None else [rows.same_step])]
-            there = has_weight[:, None] & (rows.entries.weights > 0).any(axis=1)
-            derivatives = there & ~np.all([np.isfinite(each).all(axis=(0, 2)) for each in every], axis=0)
-        predictions = has_weight & ~np.isfinite(sums.output_rows).all(axis=1)
-        return NotFiniteError.of(derivatives, predictions)
+            derivatives = ~np.all([np.isfinite(each).all(axis=(0, 2)) for each in every], axis=0)
+        # Rows that are masked entirely, which may have no output, are refused in other words.
+        predictions = ~np.isfinite(sums.output_rows).all(axis=1) & (sums.reached | (weights == 0))
+        return NotFiniteError.of(derivatives, np.asarray(predictions), weights)
 
     def _has_derivatives(self, found: tuple[Sums, SeenRows | None], rows: Array) -> bool:
         return bool(found[0].num_flat < found[0].num_samples)
@@ -324,16 +324,15 @@ class RowPass(KerasPass[Derivatives]):
         return result, forward.reached
 
     def _bad(self, found: tuple[Derivatives, Any], weights: Array) -> NotFiniteError | None:
-        derivatives, reached = found
+        derivatives, _ = found
         if all(np.isfinite(each).all() for each in (*derivatives.gradients, derivatives.predictions)):
             return None
         of_entries = [
             ~np.isfinite(each.reshape(len(weights), -1, part.num_entries)).all(axis=1)
             for each, part in zip(derivatives.gradients, self.parts, strict=True)
         ]
-        has_weight = (weights > 0) & reached
-        predictions = has_weight & ~np.isfinite(derivatives.predictions).all(axis=1)
-        return NotFiniteError.of(has_weight[:, None] & np.concatenate(of_entries, axis=1), predictions)
+        predictions = np.asarray(~np.isfinite(derivatives.predictions).all(axis=1))
+        return NotFiniteError.of(np.concatenate(of_entries, axis=1), predictions, weights)
 
     def _has_derivatives(self, found: tuple[Derivatives, Any], rows: Array) -> bool:
         return any(gradients[rows].any() for gradients in found[0].gradients)
