@@ -42,6 +42,9 @@ SMALLEST_PICTURE = 8
 # Shapes of batches, each of which is traced by itself, that are told.
 MANY_LENGTHS = 16
 
+# What float16 holds: the smallest number above 0, and the largest.
+HALF_RANGE = 6e-8, 65504.0
+
 # Rows of a batch of a stream at the least, where it yields less at a time and has no known end.
 STREAM_ROWS = 1024
 
@@ -189,13 +192,28 @@ class Plan(Generic[R]):
     def remarks(self) -> list[tuple[Any, ...]]:
         """What is to be warned of in how the network was read: the warnings, each with its arguments behind it."""
         traced = self.traced
+        outside = self._outside_of_halves() if traced.is_half else []
         every = [
+            (outside, errors.warn_out_of_range, outside),
             (traced.left_out, errors.warn_left_out, traced.left_out),
             (traced.masking, errors.warn_masking, traced.masking),
             (traced.is_guess, errors.warn_guessed_steps, traced.num_lags),
             (traced.mixes_rows, errors.warn_mixes_rows),
+            (traced.is_narrow, errors.warn_narrow),
         ]
         return [tuple(warning) for is_so, *warning in every if is_so]
+
+    def _outside_of_halves(self) -> list[str]:
+        """Names of columns of numbers of which float16 makes infinity, or nothing but 0."""
+        sample, names = self.rows.sample(), []
+        for block in self.blocks:
+            leaf = sample.leaves[block.sources[0]] if block.is_number else None
+            if leaf is None or leaf.ndim < 2 or leaf.dtype.kind != "f":
+                continue
+            largest = np.nanmax(np.abs(leaf[:].reshape(-1, len(block.columns))), axis=0, initial=0.0)
+            is_outside = (largest > HALF_RANGE[1]) | ((largest < HALF_RANGE[0]) & (largest > 0))
+            names += [name for name, outside in zip(block.columns, is_outside, strict=True) if outside]
+        return names
 
     @property
     def num_batches(self) -> int | None:

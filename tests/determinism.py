@@ -230,11 +230,12 @@ PIPELINES = {
 TABLE, SEQUENCE = zoo.rows(96), sequences.rows(96)[0]
 
 
-def fresh(build, jit_compile=False):
+def fresh(build, jit_compile=False, optimizer=None, loss="mse", **compiled):
     keras.utils.clear_session()  # the same names for the variables of each model
     keras.utils.set_random_seed(1)
     model = build()
-    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=jit_compile)
+    optimizer = keras.optimizers.Adam(0.01) if optimizer is None else optimizer()
+    model.compile(optimizer, loss, jit_compile=jit_compile, **compiled)
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -315,7 +316,7 @@ def train(model, given, look):
     x, how = given()
     states = []
     after_looks = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: states.append(generators()))
-    watch = None if look is None else ks.SensitivityCallback(x, **look)
+    watch = None if look is None else ks.SensitivityCallback(x, **_arguments(look, how))
     callbacks = [after_looks] if watch is None else [watch, after_looks]
     log = model.fit(**how, epochs=3, callbacks=callbacks, verbose=0)
     if watch is not None:
@@ -325,6 +326,12 @@ def train(model, given, look):
     left |= dict(plain_variables(model))
     left |= {"random and np.random": states, "keras.random": keras.random.normal((2,)).numpy()}
     return left | {"tf.random": tf.random.normal((2,)).numpy()}
+
+
+def _arguments(look, how):
+    """Arguments of the callback; with labels those of the fit."""
+    given = dict(look)
+    return given | {"y": how["y"]} if given.pop("with_labels", False) else given
 
 
 def differences(one, other):
@@ -354,22 +361,22 @@ def _failure(start, given, looks):
     return ""
 
 
-def main(names):
+def main(rows, names):
     """Print how each row ends, all if there are no ``names``; the exit code tells whether any fails."""
     tf.config.experimental.enable_op_determinism()
     warnings.filterwarnings("ignore", "Your input ran out of data")  # a stream's length is known after an epoch
     failed = 0
-    for name in names or ROWS:
+    for name in names or rows:
         begun = time.perf_counter()
         try:
-            wrong = failure(*ROWS[name])
+            wrong = failure(*rows[name])
         except Exception:  # noqa: BLE001  (one row must not hide the others)
             wrong = traceback.format_exc()
         failed += bool(wrong)
         print(f"{name}: {wrong or 'unchanged'} ({time.perf_counter() - begun:.1f} s)", flush=True)
-    print(f"{failed} of {len(names or ROWS)} failed" if failed else "identical")
+    print(f"{failed} of {len(names or rows)} failed" if failed else "identical")
     return int(failed > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(ROWS, sys.argv[1:]))

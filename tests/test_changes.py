@@ -582,16 +582,6 @@ def a_mask_value():
 
 
 @change
-def another_dtype():
-    """float16 knows no 1e-8."""
-    dense = layers.Dense(1)
-    model = keras.Sequential([keras.Input((3,)), dense])
-    dense.set_weights([np.array([[1e-8], [0.5], [0.5]]), np.zeros(1)])
-    x = rows() / [1, 2, 3] * [1e4, 2e-4, 2e-4]
-    return Row(model, x.astype("float32"), to(dense, "dtype_policy", keras.DTypePolicy("mixed_float16")), atol=0.5)
-
-
-@change
 def the_scale_of_a_rescaling():
     layer = layers.Rescaling([1.0, 1.0, 1.0])
     return Row(net(layer), rows(), [*to(layer, "scale", [9.0, 1.0, 1.0]), lambda: layer.scale.__setitem__(1, 9.0)])

@@ -196,6 +196,24 @@ def refuse_swapped_entries() -> NoReturn:
     )
 
 
+def warn_narrow() -> None:
+    """Warn that the numbers have three digits."""
+    warn(
+        "The model computes in float16 or bfloat16, and a layer insists on that, so the numbers are right to about "
+        "1 %, and effects smaller than that are lost. Measure a copy of the model that was built under the dtype "
+        "policy 'float32', with the same weights: copy.set_weights(model.get_weights())."
+    )
+
+
+def warn_out_of_range(columns: Sequence[object]) -> None:
+    """Warn of columns whose values float16 cannot hold."""
+    warn(
+        "The model computes in float16, which holds no numbers beyond 65,504 and none below 6e-8: of "
+        f"{listed(columns)} it sees infinity, or 0. Looks are taken in float32, in which it uses them. Standardise "
+        "these columns, or use the dtype policy 'mixed_bfloat16'."
+    )
+
+
 def warn_single_row() -> None:
     """Warn that one row has no standard deviation."""
     warn(

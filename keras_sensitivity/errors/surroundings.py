@@ -39,6 +39,22 @@ def check_backend() -> None:
         )
 
 
+def check_strategy(strategy: object) -> None:
+    """Refuse a strategy of TensorFlow under which Keras itself trains no model."""
+    name, resolver = type(strategy).__name__, getattr(strategy, "cluster_resolver", None)
+    spec = resolver.cluster_spec() if name.startswith("MultiWorker") and resolver is not None else None
+    num_workers = sum(spec.num_tasks(job) for job in spec.jobs) if spec else 1
+    if name.startswith(("CentralStorage", "ParameterServer")) or num_workers > 1:
+        fail(
+            "A model cannot be looked at under this strategy.",
+            expected="one under which Keras trains: none, OneDeviceStrategy, MirroredStrategy, keras.distribution",
+            received=name + (f" with {num_workers} workers" if num_workers > 1 else ""),
+            fix="train under MirroredStrategy; or measure a copy built outside of the scope of the strategy, with the "
+            "same weights",
+            error=RuntimeError,
+        )
+
+
 def refuse_inside_a_function() -> NoReturn:
     """Say that nothing can be measured while TensorFlow traces a function."""
     fail(

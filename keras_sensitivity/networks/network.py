@@ -195,7 +195,7 @@ class NotFiniteError(Exception):
 
     @classmethod
     def of(cls, derivatives: Array, predictions: Array, weights: Array) -> NotFiniteError | None:
-        """What is to be raised; None if all is finite. Rows without a weight do not count, unless only these are bad."""
+        """What is to be raised; None if all is finite. Rows without a weight count only if no other is bad."""
         counted = weights > 0
         of_rows = derivatives & counted[:, None] if derivatives.ndim == 2 else derivatives
         if of_rows.any() or (predictions & counted).any():
@@ -217,6 +217,8 @@ class Pass(abc.ABC, Generic[R]):
         num_draws: Random signs of a row by which the sum over the units is estimated; None where each unit is measured.
         masking: Names of inputs without derivatives that only say which entries of others count; they are left out.
         is_masked: Whether the lags of some rows count back from another step than the last.
+        is_half: Whether the network computes in float16 anywhere, though looks may not.
+        is_narrow: Whether it computes in less than float32.
         makes_masks: Whether layers make masks, so that a row may be masked entirely, and have no output.
         mixes_rows: Whether a row's output depends on other rows of its batch; None if that is not known.
     """
@@ -231,6 +233,8 @@ class Pass(abc.ABC, Generic[R]):
     num_draws: int | None = None
     masking: tuple[str, ...] = ()
     is_masked: bool = False
+    is_half: bool = False
+    is_narrow: bool = False
     makes_masks: bool = False
     mixes_rows: bool | None = None
 

@@ -43,15 +43,19 @@ LOCK = threading.RLock()
 
 
 class Loan:
-    """The layers and operations of a model, to be patched while the block of `borrowed` lasts."""
+    """The layers and operations of a model, to be patched while the block of `borrowed` lasts.
+
+    Attributes:
+        thread: Who patches; the calls of others go on as they are.
+    """
 
     def __init__(self, model: keras.Model) -> None:
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
         self._before = [_Before(each) for each in operations(model)]
 
     def replace(self, layer: Any, name: str, function: Callable[..., Any]) -> None:
         """Put a function in the place of a layer's own; other threads that run the model go on with the old one."""
-        original, owner = getattr(layer, name), self._thread
+        original, owner = getattr(layer, name), self.thread
 
         @functools.wraps(original)
         def call(*args: Any, **kwargs: Any) -> Any:

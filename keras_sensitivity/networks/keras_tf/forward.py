@@ -30,6 +30,7 @@ from keras_sensitivity.networks.keras_tf.logits import logits_of
 from keras_sensitivity.networks.keras_tf.masks import only_masks, record_masks
 from keras_sensitivity.networks.keras_tf.noise import Noise
 from keras_sensitivity.networks.keras_tf.parts import read
+from keras_sensitivity.networks.keras_tf.precision import widen
 from keras_sensitivity.networks.keras_tf.steps import stop_states
 from keras_sensitivity.networks.keras_tf.timelines import has_steps_of
 from keras_sensitivity.networks.network import Part, Question
@@ -70,6 +71,7 @@ def run(
     with_noise: bool = False,
     copies: int = 1,
     stopping: bool = False,
+    wide: bool = False,
 ) -> Run:
     """Call a model, and note what happens inside.
 
@@ -81,9 +83,12 @@ def run(
         with_noise: Whether the noise of probes is found, too.
         copies: Of how many copies of some rows x is made, see `Noise`.
         stopping: Whether no derivative passes through the states of recurrent layers.
+        wide: Whether layers that compute in less than float32 do so in float32.
     """
     excluded = {index for index, name in enumerate(question.inputs.names) if name in question.exclude}
     with borrowed(model) as loan:
+        if wide:
+            widen(model, loan)
         masks = record_masks(model, loan)
         noise = Noise(model, loan, copies)
         stopped = stop_states(model, loan) if stopping else set()

@@ -94,6 +94,7 @@ class KerasNetwork(Network):
         errors.check_model(model)
         if not tf.executing_eagerly():
             errors.refuse_inside_a_function()
+        errors.check_strategy(getattr(model, "distribute_strategy", None))
         self._model = model
         self._insists = False
 

@@ -19,6 +19,7 @@ from keras_sensitivity.networks.keras_tf.directions import Directions
 from keras_sensitivity.networks.keras_tf.forward import Forward, Scale, wide
 from keras_sensitivity.networks.keras_tf.layers import called, layers, packed
 from keras_sensitivity.networks.keras_tf.noise import Noise
+from keras_sensitivity.networks.keras_tf.precision import is_half, is_narrow, widen
 from keras_sensitivity.networks.keras_tf.row_losses import RowLosses
 from keras_sensitivity.networks.keras_tf.same_step import SameStep
 from keras_sensitivity.networks.keras_tf.sums import (
@@ -47,7 +48,7 @@ __all__ = ["InputPass", "KerasPass", "LookPass", "LossPass", "RowPass", "SwapPas
 Array = np.ndarray[Any, Any]
 R = TypeVar("R")
 
-# A float16 network loses derivatives below 6e-8, so its target is scaled up as far as it stays finite.
+# What the target of a float16 network is scaled by at first.
 FIRST_HALF_SCALE = 2.0**24
 HALF_SCALE_STEP = 16.0
 
@@ -76,12 +77,18 @@ class KerasPass(Pass[R]):
         self._model = weakref.ref(model)  # what is kept of a model must not keep it alive
         self._question = question
         self._specs = specs_of(batch)
-        self._halves = any(layer.compute_dtype == "float16" for layer in layers(model))
-        self._target_scale = FIRST_HALF_SCALE if self._halves else 1.0
+        self._is_wide, self.is_half = is_narrow(model), is_half(model)
         self._kept_as_integers: frozenset[Call] = frozenset()
         self.same_step = ""
         self._compiler = chosen_compiler(model, question.jit_compile, self._specs)
-        self._compile()
+        try:
+            self._compile()
+        except Exception:
+            if not self._is_wide:
+                raise
+            self._is_wide = False  # a layer insists on its type
+            self._compile()
+            self.is_narrow = True
         self._settle(batch)
 
     def __call__(self, batch: Batch, weights: Array) -> tuple[R, Array]:
@@ -125,6 +132,11 @@ class KerasPass(Pass[R]):
 
     def _compile(self) -> None:
         rows = self._specs[0].shape[:1]
+        # A float16 network loses derivatives below 6e-8, so its target is scaled up as far as it stays finite.
+        self._halves = not self._is_wide and any(
+            each.compute_dtype == "float16" for each in layers(self._whole_model())
+        )
+        self._target_scale = FIRST_HALF_SCALE if self._halves else 1.0
         specs = (*self._specs, *[tf.TensorSpec(rows, tf.float64)] * 2, tf.TensorSpec((), tf.float32))
         self._compiled = Compiled(self._traced, specs, *self._compiler)
 
@@ -152,7 +164,11 @@ class KerasPass(Pass[R]):
     @property
     def _how(self) -> dict[str, Any]:
         """How the model is run, in the words of `run`."""
-        return {"kept_as_integers": self._kept_as_integers, "with_noise": self.watches_noise}
+        return {
+            "kept_as_integers": self._kept_as_integers,
+            "with_noise": self.watches_noise,
+            "wide": self._is_wide,
+        }
 
     def _whole_model(self) -> keras.Model:
         model = self._model()
@@ -423,6 +439,8 @@ class LossPass(KerasPass[Array]):
         x = [tf.concat([a, b, _swapped(a, b, is_b)], axis=0) for a, b, is_b in zip(own, other, is_other, strict=True)]
         model = self._whole_model()
         with borrowed(model) as loan:
+            if self._is_wide:
+                widen(model, loan)
             Noise(model, loan, copies, tf.pad(noise, ((2, 0), (0, 0))))
             outputs = tf.nest.flatten(called(model, packed(model, self._question.inputs, tuple(x))))
         num_rows = own[0].shape[0]

@@ -96,6 +96,8 @@ def _function(loss: Any) -> Loss | None:
 def _aligned(y: tf.Tensor, out: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Labels in floating-point numbers, with an axis of length 1 wherever the output has one, as Keras casts them."""
     y, out = tf.cast(y, tf.float32), tf.cast(out, tf.float32)
+    if out.shape.rank == 1:  # a number for each row, of which the loss would be one for all
+        return tf.reshape(y, (-1, 1)), out[:, None]
     if y.shape.rank == out.shape.rank - 1 and out.shape[-1] == 1:
         return y[..., None], out
     if y.shape.rank == out.shape.rank + 1 and y.shape[-1] == 1:
