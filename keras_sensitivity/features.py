@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from keras_sensitivity import errors
 
@@ -95,6 +96,11 @@ class Features:
         columns, names = list(map(_whole, columns)), list(map(_whole, names))
         index = {name: number for number, name in enumerate(dict.fromkeys(names))}
         return cls(tuple(columns), tuple(index), tuple(index[name] for name in names), tuple(owners), tuple(static))
+
+    @functools.cached_property
+    def index(self) -> pd.Index[str]:
+        """The names, for the tables of all looks."""
+        return pd.Index(self.names)
 
     @functools.cached_property
     def of_entry(self) -> Array:

@@ -686,9 +686,9 @@ class Importance:
     def _sizes(self) -> Sizes:
         return Sizes(self._look, self._features, self.definition, self._swapped, self._num_draws)
 
-    @functools.cached_property
+    @property
     def _names(self) -> pd.Index[str]:
-        return pd.Index(self._features.names)
+        return self._features.index
 
     @property
     def _lag_index(self) -> pd.Index[int]:

@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 
-def jacobian(model, x):
-    """All derivatives of a float64 model, shape (num_samples, num_units, num_features)."""
+def differentiated(model):
+    """A function from rows to all derivatives of a float64 model, (num_samples, num_units, num_features)."""
 
     @tf.function
     def brute(x):
@@ -15,7 +15,12 @@ def jacobian(model, x):
             y = y[:, None] if len(y.shape) == 1 else y
         return tape.batch_jacobian(y, x, experimental_use_pfor=False)
 
-    return brute(tf.constant(np.asarray(x, dtype="float64"))).numpy()
+    return lambda x: brute(tf.constant(np.asarray(x, dtype="float64"))).numpy()
+
+
+def jacobian(model, x):
+    """All derivatives at some rows, shape (num_samples, num_units, num_features)."""
+    return differentiated(model)(x)
 
 
 def importances(g, scale=1.0):

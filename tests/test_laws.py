@@ -43,11 +43,26 @@ FEW = ["noise, batch normalization, dropout", "recurrent dropout",
        "shuffle without a seed, cache", "PyDataset that draws from random"]  # fmt: skip
 
 
-@pytest.mark.parametrize("rows", [FEW, pytest.param([], marks=pytest.mark.slow)], ids=["a few", "all"])
-def test_looking_never_changes_training(rows):
-    """Bit-identical weights, optimizer, seeds and statistics, in a process with op determinism on."""
-    script = pathlib.Path(__file__).parent / "determinism.py"
-    environment = os.environ | {"PYTHONPATH": str(script.parent.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, script, *rows], env=environment, capture_output=True, text=True, check=False)
+def unchanged(script, rows):
+    """Run a script of trainings in a process of its own, with op determinism on."""
+    path = pathlib.Path(__file__).parent / script
+    environment = os.environ | {"PYTHONPATH": str(path.parent.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run([sys.executable, path, *rows], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "identical" in done.stdout
+
+
+@pytest.mark.parametrize("rows", [FEW, pytest.param([], marks=pytest.mark.slow)], ids=["a few", "all"])
+def test_looking_never_changes_training(rows):
+    """Bit-identical weights, optimizer, seeds and statistics, whatever has a state and whatever the data are."""
+    unchanged("determinism.py", rows)
+
+
+# Rows of conformance.py.
+KINDS = ["quantised", "mixed_float16"]
+
+
+@pytest.mark.parametrize("rows", [KINDS, pytest.param([], marks=pytest.mark.slow)], ids=["two", "all"])
+def test_looking_never_changes_training_of_any_network(rows):
+    """The same for networks of every kind, for every kind of change, with and without a log."""
+    unchanged("conformance.py", rows)

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import zoo
 from hypothesis import HealthCheck, given, settings
-from oracle import importances, jacobian
+from oracle import differentiated, importances
 
 import keras_sensitivity as ks
 from keras_sensitivity.dead_features import DeathRecord
@@ -59,7 +59,7 @@ def _told():
 
 SEEDS = st.integers(0, 2**32 - 1)
 SCALES = st.sampled_from([1e-12, 1e-3, 1.0, 7.0, 1e6, 1e12])
-BATCHES = st.sampled_from([None, 1, 7, 16, 64])
+BATCHES = st.sampled_from([1, 7, 64])
 TYPES = st.sampled_from(["float16", "float32", "float64", "int8", "int64", "bool", "object"])
 CHANGES = st.sampled_from(["auto", "derivative", "swap"])
 KINDS = st.sampled_from(["path", "std", None])
@@ -76,6 +76,9 @@ def network(num_features, num_units, hidden, activation, policy="float32"):
     return zoo.under(policy, build)
 
 
+brute = functools.cache(differentiated)
+
+
 def with_weights(model, rng, scale=1.0):
     model.set_weights(
         [scale * rng.normal(size=weight.shape) / np.sqrt(weight.shape[0]) for weight in model.get_weights()]
@@ -84,7 +87,7 @@ def with_weights(model, rng, scale=1.0):
 
 
 NETWORKS = st.tuples(
-    st.integers(1, 5), st.integers(1, 3), st.sampled_from([(), (4,), (3, 2)]), st.sampled_from(["tanh", "relu", "gelu"])
+    st.integers(1, 4), st.integers(1, 3), st.sampled_from([(), (3, 2)]), st.sampled_from(["tanh", "relu", "gelu"])
 )
 
 
@@ -190,7 +193,7 @@ def test_it_is_what_brute_force_says(seed, form, num_rows, scale):
     x = rows(rng, num_rows, form[0])
     found = ks.measure(model, x, definition=ks.Definition(change="derivative", scale=scale), batch_size=40)
     scales = x.std(axis=0) if scale else 1.0
-    rms = np.sqrt((jacobian(model, np.resize(x, (40, form[0])))[:num_rows] ** 2).mean(axis=0).sum(axis=0)) * scales
+    rms = np.sqrt((brute(model)(np.resize(x, (40, form[0])))[:num_rows] ** 2).mean(axis=0).sum(axis=0)) * scales
     np.testing.assert_allclose(found.rms, rms, rtol=1e-9, atol=1e-12)
     if rms.any():
         np.testing.assert_allclose(found.features, 100 * rms / rms.sum(), rtol=1e-9, atol=1e-9)
@@ -273,7 +276,7 @@ def test_a_prediction_is_explained_by_its_own_derivatives(seed, form, num_rows):
     model = with_weights(network(*form, policy="float64"), rng)
     x, background = rows(rng, num_rows, form[0]), rows(rng, 50, form[0])
     found = ks.explain(model, x, background=background, definition=ks.Definition(scale="std", change="derivative"))
-    g = jacobian(model, np.resize(x, (20, form[0])))[:num_rows]
+    g = brute(model)(np.resize(x, (20, form[0])))[:num_rows]
     np.testing.assert_allclose(found.gradients, g, rtol=1e-9, atol=1e-12)
     squares = (g**2).sum(axis=1) * background.var(axis=0)
     totals = squares.sum(axis=1, keepdims=True)

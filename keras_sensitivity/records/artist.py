@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Artist"]
 
-# Of the time of a fit that drawing may take, before the last look; and seconds that a first look's pictures take about.
-PART, FIRST_SECONDS = 0.01, 0.5
+# Of the time of a fit that drawing may take, before the last look; and seconds that a first look's pictures take at the
+# most, with all that is loaded for them: a fit of less than five minutes has those of its last look alone.
+PART, FIRST_SECONDS = 0.01, 3.0
 
 
 class Artist:
