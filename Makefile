@@ -13,7 +13,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 # The theme's notice of its successor.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help demo test lint types imports tests slow endurance properties mutants test-matrix browser package gallery pictures examples study-credit study-dead-features \
+.PHONY: help demo test lint types imports tests slow endurance trust-page properties mutants test-matrix browser package gallery pictures examples study-credit study-dead-features \
 	study-agreement study-selection study-public-models study-black-boxes study-many-rows paper paper-page benchmark benchmark-page docs docs-serve clean
 
 help: ## List the targets
@@ -40,10 +40,12 @@ tests: $(READY) ## Tests, and the examples in docstrings
 slow: $(READY) ## Tests that train whole examples, and the paper's in small
 	$(BIN)/python -m pytest -m "slow and not endurance" tests
 
-endurance: $(READY) ## What days of use would show: kills, thousands of epochs, ten thousand random models, mutants; for an hour
-	$(BIN)/python -m pytest -m endurance -s --numprocesses 0 tests
-	$(MAKE) properties
-	$(MAKE) mutants
+endurance: $(READY) ## What days of use would show: kills, thousands of epochs, twenty thousand inputs and random models, mutants; for an hour
+	$(BIN)/python tools/endurance.py
+	$(MAKE) trust-page
+
+trust-page: $(READY) ## Write what the slow checks said into docs/trust.md
+	PYTHONPATH=studies $(BIN)/python tools/trust_page.py
 
 properties: $(READY) ## The laws, for more than ten thousand random models, shapes, types and groupings
 	KERAS_SENSITIVITY_EXAMPLES=all $(BIN)/python -m pytest -q -s --numprocesses 0 tests/test_properties.py
