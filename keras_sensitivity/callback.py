@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import inspect
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -613,6 +614,11 @@ class SensitivityCallback(keras.callbacks.Callback):
         duplicate = type(self).__new__(type(self))
         duplicate.__dict__.update(self._state())
         return duplicate
+
+    def __sklearn_clone__(self) -> SensitivityCallback:
+        """What `sklearn.base.clone` asks for: another one with the same arguments, that has seen no fit."""
+        names = list(inspect.signature(SensitivityCallback.__init__).parameters)[1:]
+        return type(self)(**{name: getattr(self, name) for name in names})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SensitivityCallback:
         """A copy that shares x and y, which are only read: tuners copy their callbacks for every trial."""

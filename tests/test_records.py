@@ -276,3 +276,48 @@ def test_names_of_any_letters_are_written(tmp_path):
     text = values(events, "ranking_table")[0].item().decode()
     assert len(text.splitlines()) == 2 + 5  # a line break in a name begins no row
     assert "| a\\|b\\\\nc |" in text
+
+
+# --- event files that others have made --------------------------------------------------------------------------------
+
+
+def with_strings(folder, values):
+    (folder / "sensitivity").mkdir(parents=True, exist_ok=True)
+    with tf.summary.create_file_writer(str(folder / "sensitivity")).as_default(step=1):
+        for tag, value in values.items():
+            tf.summary.write(tag, value)
+
+
+GOOD_HEADER = b'{"format": 2, "features": ["a"], "units": ["0"], "arrays": {"importance": ["<f8", [1]]}}'
+RECORDS = {
+    "no JSON": (b"{", [b"{}"]),
+    "a list": (b"[]", [b"{}"]),
+    "no number": (b'{"format": "x"}', [b"{}"]),
+    "other fields": (b'{"format": 2, "more": 1}', [b"{}"]),
+    "no arrays": (GOOD_HEADER, [b'{"scalars": {}, "events": []}']),
+    "objects": (GOOD_HEADER.replace(b"<f8", b"O"), [b'{"scalars": {}, "events": []}', b"12345678"]),
+    "a shape that is not there": (GOOD_HEADER.replace(b"[1]]", b"[99999999999]]"), [b"{}", b"12345678"]),
+    "more names": (GOOD_HEADER.replace(b'["a"]', b'["a", "b"]'), [b'{"scalars": {}, "events": []}', b"12345678"]),
+    "a record of no JSON": (GOOD_HEADER, [b"x", b"12345678"]),
+}
+
+
+@pytest.mark.parametrize("case", RECORDS)
+def test_records_that_are_none_are_refused_in_words(case, tmp_path):
+    header, record = RECORDS[case]
+    with_strings(tmp_path, {"sensitivity/header": [header], "sensitivity/look/0": record})
+    with pytest.raises(ValueError, match=r"has a record that cannot be read(.|\n)*To fix it"):
+        ks.load_trajectory(tmp_path)
+
+
+def test_a_fit_does_not_go_on_in_a_run_that_cannot_be_read(tmp_path):
+    with_strings(tmp_path, {"sensitivity/header": [b"{"], "sensitivity/look/0": [b"x"]})
+    x = zoo.rows()
+    watch = ks.SensitivityCallback(x, log_dir=tmp_path)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.warns(UserWarning, match="cannot be read, so this fit has a run of its own") as told:
+        model.fit(x, x[:, :1], initial_epoch=2, epochs=4, callbacks=[watch], verbose=0)
+    assert len([each for each in told if "cannot be read" in str(each.message)]) == 1
+    assert watch.trajectory.index.tolist() == [2, 3]
+    pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path, run="sensitivity_2"), watch.trajectory, check_exact=True)

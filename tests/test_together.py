@@ -191,9 +191,13 @@ def test_a_clone_of_scikit_learn():
     base = pytest.importorskip("sklearn.base")
     watch = ks.SensitivityCallback(X, feature_names=list("abcde"))
     fitted([watch])
-    clone = base.clone([watch], safe=False)[0]
-    assert clone is not watch
-    assert clone.x is watch.x
+    (copy,) = base.clone([watch], safe=False)  # of a list of callbacks, as wrappers of models keep it
+    clone = base.clone(watch)
+    for other in (copy, clone):
+        assert other is not watch
+        assert other.x is watch.x
+        assert other.feature_names == list("abcde")
+    assert clone.history == []
     fitted([clone], epochs=2)
     assert len(clone.history) == 2
     assert len(watch.history) == 3

@@ -219,10 +219,12 @@ from keras_sensitivity.errors.surroundings import (
     check_tensorflow,
     refuse_inside_a_function,
     refuse_no_looks,
+    refuse_record,
     warn_explanation_not_written,
     warn_no_picture,
     warn_not_written,
     warn_several_runs,
+    warn_unreadable_run,
 )
 
 __all__ = [
@@ -343,6 +345,7 @@ __all__ = [
     "refuse_probes_in_output",
     "refuse_ragged",
     "refuse_rebuilt",
+    "refuse_record",
     "refuse_reduced_loss",
     "refuse_sample_weights",
     "refuse_saved_model",
@@ -408,6 +411,7 @@ __all__ = [
     "warn_switched_off",
     "warn_too_wide",
     "warn_unlike_parts",
+    "warn_unreadable_run",
     "warn_unseen_rows",
     "warn_unseen_values",
     "warn_words_without_share",

@@ -135,6 +135,27 @@ def warn_several_runs(path: str, runs: Sequence[str]) -> None:
     )
 
 
+def refuse_record(path: object, error: Exception) -> NoReturn:
+    """Say that event files have a record that is none."""
+    try:
+        fail(
+            f"{path} has a record that cannot be read.",
+            expected="event files that a SensitivityCallback wrote",
+            received=f"what raises {type(error).__name__} when it is read",
+            fix="pass the log_dir of a SensitivityCallback; if it is that, the files were changed since",
+        )
+    except ValueError as worded:
+        raise worded from error
+
+
+def warn_unreadable_run(folder: str, error: Exception) -> None:
+    """Say that a fit does not go on in a run that cannot be read."""
+    warn(
+        f"The run {folder!r} cannot be read, so this fit has a run of its own, and knows of no looks before. "
+        f"{type(error).__name__}: {error}"
+    )
+
+
 def warn_not_written(folder: str, epoch: int, error: Exception) -> None:
     """Say that looks are not on the disk."""
     warn(

@@ -67,6 +67,7 @@ class LookWriter:
         self._file: EventFile | None = None
         self._unwritten: list[_Unwritten] = []
         self._has_warned = False
+        self._is_apart = False
         self._lost_picture: OSError | None = None
         self._artist = Artist(self._draw)
 
@@ -103,7 +104,12 @@ class LookWriter:
         if run is None or epoch == 0:
             return []
         folder = tf.io.gfile.join(self._folder, run)
-        return [look for look in looks(written_in(folder), folder) if look.epoch < epoch]
+        try:
+            return [look for look in looks(written_in(folder), folder) if look.epoch < epoch]
+        except Exception as error:  # noqa: BLE001  (whatever stands in files of this name)
+            errors.warn_unreadable_run(folder, error)
+            self._is_apart = True
+            return []
 
     def _catch_up(self) -> None:
         """Write what is not written yet; what cannot be stays for the next time."""
@@ -123,7 +129,7 @@ class LookWriter:
 
     def _run_of(self, epoch: int) -> str:
         """The run: only the epoch of the first look tells whether another fit goes on."""
-        before = self._run_before
+        before = None if self._is_apart else self._run_before
         goes_on = before is not None and has_looks_before(epoch, tf.io.gfile.join(self._folder, before))
         return before if before is not None and goes_on else new_run(self._folder)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from keras_sensitivity import errors
 from keras_sensitivity.records.record import HEADER, LOOK, Header, Record
 
 __all__ = ["Look", "Written", "files_in", "has_looks_before", "is_ours", "looks", "written_in"]
@@ -99,5 +100,16 @@ def looks(written: Iterable[Written], source: Any) -> list[Look]:
         elif header is not None and is_ours(each.tag):
             while found and found[-1].epoch >= each.step:
                 found.pop()
-            found.append(Look(each.step, each.wall_time, header, Record.decoded(each.strings, header)))
+            found.append(Look(each.step, each.wall_time, header, _record(each.strings, header, source)))
     return found
+
+
+def _record(strings: Sequence[bytes], header: Header, source: Any) -> Record:
+    """The record, which has what the header says."""
+    try:
+        record = Record.decoded(strings, header)
+        if record.arrays["importance"].shape != (len(header.features),):
+            raise ValueError("it has other numbers than names")
+    except Exception as error:  # noqa: BLE001  (there is no end to what a file may hold)
+        errors.refuse_record(source, error)
+    return record

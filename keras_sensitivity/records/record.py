@@ -81,9 +81,16 @@ class Header(NamedTuple):
         Raises:
             ValueError: If a newer version wrote it.
         """
-        described = json.loads(strings[0])
-        errors.check_record_format(path, described.pop("format"), FORMAT)
-        return cls(**described)
+        try:
+            described = dict(json.loads(strings[0]))
+            newest = int(described.pop("format"))
+        except Exception as error:  # noqa: BLE001
+            errors.refuse_record(path, error)
+        errors.check_record_format(path, newest, FORMAT)
+        try:
+            return cls(**described)
+        except TypeError as error:
+            errors.refuse_record(path, error)
 
 
 class Record(NamedTuple):

@@ -32,7 +32,7 @@ def load_trajectory(log_dir: str | os.PathLike[str], run: str | None = None) -> 
 
     Raises:
         FileNotFoundError: If no look was written there.
-        ValueError: If there is no such run, or a newer version wrote it.
+        ValueError: If there is no such run, a newer version wrote it, or it was changed since.
 
     Example:
 
