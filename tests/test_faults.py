@@ -178,6 +178,7 @@ def test_a_disk_that_stays_full_costs_no_look_in_memory(watch, tmp_path):
     assert len(told) == 1
     assert watch.trajectory.index.tolist() == [0, 1, 2, 3, 4]
     pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path), watch.trajectory[:1], check_exact=True)
+    assert len(list((tmp_path / "sensitivity").iterdir())) == 1  # each try left nothing
 
 
 def removed(path):

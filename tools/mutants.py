@@ -254,8 +254,8 @@ MUTANTS = [
     Mutant(
         "what a full disk held up is written later",
         "records/looks.py",
-        "            self._unwritten.clear()\n        except OSError as error:\n            self._file = None\n",
-        "            self._unwritten.clear()\n        except OSError as error:\n            self._unwritten.clear()\n",
+        "self._unwritten.append(_Unwritten(values, epoch, time.time(), header))",
+        "self._unwritten = [_Unwritten(values, epoch, time.time(), header)]",
         FAULTS,
     ),
     Mutant(

@@ -51,19 +51,24 @@ class EventFile:
 
     Raises:
         OSError: Here and wherever something is written, if it cannot be. What stands in the file up to there can be
-            read; nothing more may be written to it.
+            read; nothing more is written to it, as its end may be torn.
     """
 
     def __init__(self, folder: str) -> None:
         self._lock = threading.Lock()
         self._described: set[str] = set()
+        self._is_torn = False
         name = f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}.v2"
         self._path = tf.io.gfile.join(folder, name)
         self._is_local = "://" not in folder
         with _errors_of_the_system(self._path):
             tf.io.gfile.makedirs(folder)
             self._writer = tf.io.TFRecordWriter(self._path)
-        self._put(Event(wall_time=time.time(), file_version=VERSION))
+        try:
+            self._put(Event(wall_time=time.time(), file_version=VERSION))
+        except OSError:
+            self.abandon()
+            raise
 
     def write(self, values: Values, step: int, *, wall_time: float | None = None, once: Values = NOTHING) -> None:
         """Write points of curves, and strings of our own, by their tags; what a tag is stands beside its first value.
@@ -89,12 +94,24 @@ class EventFile:
 
     def _put(self, event: Event) -> None:
         """Append to the file, down to the disk."""
+        if self._is_torn:
+            raise OSError(f"what was to be written before was not ({self._path})")
+        self._is_torn = True
         with _errors_of_the_system(self._path):
             self._writer.write(event.SerializeToString())
             self._writer.flush()
             if self._is_local:
                 with open(self._path, "rb+") as file:  # also tells whether it is still there
                     os.fsync(file.fileno())
+        self._is_torn = False
+
+    def abandon(self) -> None:
+        """Let go of a file that cannot be written to any more, and of one in which nothing stands."""
+        with contextlib.suppress(OSError, tf.errors.OpError):
+            self.close()
+        if not self._described:
+            with contextlib.suppress(OSError, tf.errors.OpError):
+                tf.io.gfile.remove(self._path)
 
     def close(self) -> None:
         """Close the file; it may have failed."""

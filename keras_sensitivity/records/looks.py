@@ -113,16 +113,19 @@ class LookWriter:
 
     def _catch_up(self) -> None:
         """Write what is not written yet; what cannot be stays for the next time."""
+        file = self._file  # of which the artist may let go meanwhile
         try:
             if self.run is None:
                 self.run = self._run_of(self._unwritten[0].epoch)
-            if self._file is None:
-                self._file = EventFile(tf.io.gfile.join(self._folder, self.run))
+            file = file or EventFile(tf.io.gfile.join(self._folder, self.run))
             for each in self._unwritten:
-                self._file.write(each.values, each.epoch, wall_time=each.wall_time, once=each.header)
+                file.write(each.values, each.epoch, wall_time=each.wall_time, once=each.header)
             self._unwritten.clear()
-        except OSError as error:
+            self._file = file
+        except (OSError, tf.errors.OpError) as error:
             self._file = None
+            if file is not None:
+                file.abandon()
             if not self._has_warned:
                 self._has_warned = True
                 errors.warn_not_written(self._folder, self._unwritten[0].epoch, error)
