@@ -4,8 +4,10 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 import keras_sensitivity as ks
+from keras_sensitivity import shares
 from keras_sensitivity.noise_rule import verdict
 
 
@@ -246,3 +248,23 @@ def test_labels_that_do_not_fit_are_refused_before_the_first_step(x, y, loss, wo
     with pytest.raises(ValueError, match=words):
         model.fit(ROWS, np.zeros((20, 1)), callbacks=[ks.SensitivityCallback(x, y)], verbose=0)
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
+
+
+@pytest.mark.parametrize("count", [2, 3, 8, 20])
+def test_one_in_a_hundred_lies_above_what_is_predicted(count):
+    """Of normal values, one more lies above the bound for as many with the probability of the level."""
+    rng = np.random.default_rng(count)
+    logs = rng.normal(3.0, 0.7, (20_000, count))
+    bounds = np.array([shares.prediction_bounds(each, 0.99) for each in logs])
+    more = rng.normal(3.0, 0.7, len(logs))
+    for part in (more > bounds[:, 1]).mean(), (more < bounds[:, 0]).mean():
+        assert part == pytest.approx(0.01, abs=4 * np.sqrt(0.01 * 0.99 / len(logs)))
+
+
+def test_the_noise_band_is_the_prediction_of_the_logarithms():
+    probes = np.exp([0.0, 0.1, -0.1, 0.2, -0.2, 0.0, 0.1, -0.1])
+    logs = np.log(probes)
+    reach = scipy.stats.t.ppf(0.99, 7) * logs.std(ddof=1) * np.sqrt(1 + 1 / 8)
+    np.testing.assert_allclose(shares.noise_band(probes), np.exp([logs.mean() - reach, logs.mean() + reach]))
+    scattered = np.array([1e-9, 1.0])
+    assert shares.noise_band(scattered)[1] == pytest.approx(2.0)  # at most twice the largest
