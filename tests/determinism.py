@@ -240,19 +240,21 @@ def fresh(build, jit_compile=False, optimizer=None, loss="mse", **compiled):
     return model
 
 
-@functools.cache
-def first_values(build):
-    """A network, and the values of its variables and of its optimizer's."""
-    model = fresh(build)
-    return model, [(variable, variable.numpy()) for variable in [*model.variables, *model.optimizer.variables]]
+def again(build, **how):
+    """Gives the same network as it was at first: to trace it only once saves most of the time."""
 
+    @functools.cache
+    def first():
+        model = fresh(build, **how)
+        return model, [(variable, variable.numpy()) for variable in [*model.variables, *model.optimizer.variables]]
 
-def set_back(build):
-    """The same network as it was at first: to trace it only once saves most of the time."""
-    model, values = first_values(build)
-    for variable, value in values:
-        variable.assign(value)
-    return model
+    def start():
+        model, values = first()
+        for variable, value in values:
+            variable.assign(value)
+        return model
+
+    return start
 
 
 def arrays(x):
@@ -272,9 +274,15 @@ def network(build, x, jit_compile=False):
     return lambda: fresh(build, jit_compile), arrays(x), [{"jit_compile": jit_compile}]
 
 
+@functools.cache
+def kept(network):
+    """One network for many pipelines."""
+    return again(network)
+
+
 def pipeline(build, network=small):
     looks = [{"jit_compile": False, "num_samples": num_samples} for num_samples in (20, None)]
-    return lambda: set_back(network), stream(build), looks
+    return kept(network), stream(build), looks
 
 
 ROWS = {

@@ -39,7 +39,7 @@ def test_xla_or_not_changes_nothing(name):
 
 
 # Rows of determinism.py: networks with every kind of state and with noise in their cells, and data with a state.
-FEW = ["noise, batch normalization, dropout", "recurrent dropout",
+FEW = ["noise, batch normalization, dropout", "recurrent dropout", "tf.Variable that counts",
        "shuffle without a seed, cache", "PyDataset that draws from random"]  # fmt: skip
 
 

@@ -188,10 +188,10 @@ MUTANTS = [
         "test_laws.py test_reading.py",
     ),
     Mutant(
-        "looking changes no state",
-        "networks/keras_tf/layers.py",
-        "return model.stateless_call(trainable, non_trainable, x, **arguments)[0]",
-        "return model(x, **arguments)",
+        "looking changes no variable, whoever knows it",
+        "networks/keras_tf/compiled.py",
+        "tf.raw_ops.AssignVariableOp(resource=handle, value=value)",
+        "pass",
         "test_laws.py",
     ),
     Mutant(
