@@ -385,7 +385,12 @@ class SensitivityCallback(keras.callbacks.Callback):
             rows = self._rows(network)
             measurement = Measurement(network, rows, definition=self.definition, options=self._options, y=self.y)
             errors.check_logged(self.log_importances, measurement.feature_names)
-            measurement.rehearse()
+            try:
+                measurement.rehearse()
+            except FloatingPointError as error:
+                if self._epoch is None:
+                    raise
+                self._skip(self._epoch, error)  # the fit's first step may have made them so
         self._live = _Live(
             measurement, None if self.log_dir is None else LookWriter(self.log_dir, self.name, self._run)
         )
@@ -552,14 +557,18 @@ class SensitivityCallback(keras.callbacks.Callback):
         try:
             yield
         except FloatingPointError as error:
-            if not self._has_skipped:
-                self._has_skipped = True
-                errors.warn_skipped_look(epoch, error)
+            self._skip(epoch, error)
         except Exception as error:  # noqa: BLE001
             with contextlib.suppress(Exception):
                 self._switch_off()
             self._is_off = True
             errors.warn_switched_off(epoch, error)
+
+    def _skip(self, epoch: int, error: FloatingPointError) -> None:
+        """Tell, once a fit, that numbers are not finite."""
+        if not self._has_skipped:
+            self._has_skipped = True
+            errors.warn_skipped_look(epoch, error)
 
     @property
     def _scalars(self) -> dict[str, float]:

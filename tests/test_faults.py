@@ -105,6 +105,17 @@ def test_weights_that_stay_nan_are_told_of_once(watch):
     assert watch.trajectory.index.tolist() == [0]
 
 
+def test_a_model_whose_first_step_makes_it_nan(tmp_path):
+    """It gets its weights in the fit's first step."""
+    model = keras.Sequential([keras.layers.Dense(4, "tanh"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(np.inf), "mse")
+    watch = ks.SensitivityCallback(X, log_dir=tmp_path)
+    told = fitted(watch, model=model)
+    assert len(told) == 1
+    assert "has no look at epoch 0" in told[0]
+    assert watch.history == []
+
+
 class Root(keras.layers.Layer):
     """Has an infinite derivative where its first column is 0, and finite outputs everywhere."""
 
