@@ -144,3 +144,19 @@ def test_no_epoch_is_left(tmp_path, backup_first):
     assert watch.trajectory.index.tolist() == [0, 1, 2, 3]
     pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path / "logs"), watch.trajectory)
     pd.testing.assert_series_equal(watch.importance.features, ks.measure(model, x).features, rtol=1e-5)
+
+
+def test_the_look_that_a_process_did_not_come_to(tmp_path):
+    """It ended between the backup of an epoch and its look, in the middle of the training."""
+    x, ends = zoo.rows(), Crash(3)
+    ends.on_epoch_end, ends.on_epoch_begin = lambda epoch, logs=None: Crash.on_epoch_begin(ends, epoch), lambda *_: None
+    for attempt in range(2):
+        watch = ks.SensitivityCallback(x, log_dir=tmp_path / "logs")
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+        try:
+            network(5).fit(x, x[:, :1], epochs=6, callbacks=[backup, ends, watch], verbose=0)
+        except KeyboardInterrupt:
+            assert attempt == 0
+            assert watch.trajectory.index.tolist() == [0, 1, 2]
+    assert watch.trajectory.index.tolist() == [0, 1, 2, 3, 4, 5]
+    pd.testing.assert_frame_equal(ks.load_trajectory(tmp_path / "logs"), watch.trajectory)

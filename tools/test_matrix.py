@@ -71,7 +71,7 @@ def install(case: Case, python: str, folder: pathlib.Path) -> str:
     if not (path / ".ready").exists():
         subprocess.run([python, "-m", "venv", "--clear", path], check=True)
         subprocess.run([inside, "-m", "pip", "install", "--quiet", "--upgrade", "pip"], check=True)
-        wanted = ["--editable", ".[tensorflow,test]", *case.pins]
+        wanted = ["--editable", ".[examples,tensorflow,test]", *case.pins]
         subprocess.run([inside, "-m", "pip", "install", "--quiet", *wanted], check=True, cwd=ROOT)
         (path / ".ready").touch()
     return inside
