@@ -105,7 +105,7 @@ def test_a_quick_job_is_small():
     assert (Job(5).some(100, 2), Job(1, quick=True).some(100, 2)) == (100, 2)
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_scripts_run(script, tmp_path):
     command = [sys.executable, FOLDER / f"{script}.py", "--quick", "--out", tmp_path]

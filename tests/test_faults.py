@@ -350,7 +350,9 @@ class Faults:
             raise self.error
 
 
-@pytest.mark.parametrize("part", [pytest.param(1, marks=pytest.mark.slow), 12])
+@pytest.mark.parametrize(
+    "part", [pytest.param(1, marks=pytest.mark.endurance), pytest.param(4, marks=pytest.mark.slow), 15]
+)
 def test_a_fault_at_any_function_of_a_look_ends_no_fit(watch, part):
     """Each function that a look goes through raises once, whatever it is, in the thread of the training."""
     model, faults = network(), Faults()

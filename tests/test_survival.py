@@ -18,7 +18,7 @@ FOLDER = pathlib.Path(__file__).parent
 
 
 @pytest.mark.parametrize("order", ["watch first", "backup first"])
-@pytest.mark.parametrize("num_kills", [3, pytest.param(25, marks=pytest.mark.endurance)])
+@pytest.mark.parametrize("num_kills", [2, pytest.param(25, marks=pytest.mark.endurance)])
 @pytest.mark.slow
 def test_killed_at_random_moments(num_kills, order):
     environment = os.environ | {"PYTHONPATH": str(FOLDER.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}

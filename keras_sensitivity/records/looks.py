@@ -122,7 +122,7 @@ class LookWriter:
                 file.write(each.values, each.epoch, wall_time=each.wall_time, once=each.header)
             self._unwritten.clear()
             self._file = file
-        except (OSError, tf.errors.OpError) as error:
+        except Exception as error:  # noqa: BLE001  (whatever it is, the look is kept)
             self._file = None
             if file is not None:
                 file.abandon()
