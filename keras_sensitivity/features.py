@@ -97,6 +97,10 @@ class Features:
         index = {name: number for number, name in enumerate(dict.fromkeys(names))}
         return cls(tuple(columns), tuple(index), tuple(index[name] for name in names), tuple(owners), tuple(static))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled, without what is derived from it."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     @functools.cached_property
     def index(self) -> pd.Index[str]:
         """The names, for the tables of all looks."""

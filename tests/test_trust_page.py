@@ -20,7 +20,7 @@ def test_named_tests_exist(named):
 def test_every_promise_has_a_test():
     rows = [line for line in PAGE.split(trust_page.BEGIN)[0].splitlines() if line.startswith("| ")]
     promises = [row for row in rows if not row.startswith(("| what |", "| what goes wrong |"))]
-    assert len(promises) > 25
+    assert len(promises) >= 25
     assert [row for row in promises if "tests/test_" not in row and "make mutants" not in row] == []
 
 
