@@ -1,11 +1,7 @@
 """Several devices: the same numbers as on one, bit-identical training, one set of records."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import pytest
+from scripts import output_of
 
 from keras_sensitivity import errors
 
@@ -13,12 +9,9 @@ from keras_sensitivity import errors
 @pytest.mark.slow
 def test_two_devices():
     """In a process of its own, whose processor is cut in two."""
-    script = pathlib.Path(__file__).parent / "devices.py"
-    environment = os.environ | {"PYTHONPATH": str(script.parent.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("the same numbers") == 5
-    assert "refused in words" in done.stdout
+    printed = output_of("devices.py")
+    assert printed.count("the same numbers") == 5
+    assert "refused in words" in printed
 
 
 class Cluster:

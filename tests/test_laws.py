@@ -1,14 +1,10 @@
 """Laws that hold for every model of the zoo."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 import zoo
+from scripts import output_of
 
 import keras_sensitivity as ks
 
@@ -45,11 +41,7 @@ FEW = ["noise, batch normalization, dropout", "recurrent dropout", "tf.Variable 
 
 def unchanged(script, rows):
     """Run a script of trainings in a process of its own, with op determinism on."""
-    path = pathlib.Path(__file__).parent / script
-    environment = os.environ | {"PYTHONPATH": str(path.parent.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, path, *rows], env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "identical" in done.stdout
+    assert "identical" in output_of(script, *rows)
 
 
 @pytest.mark.parametrize("rows", [FEW, pytest.param([], marks=pytest.mark.slow)], ids=["a few", "all"])

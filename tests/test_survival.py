@@ -1,31 +1,21 @@
 """A training that is killed loses no finished look, and one that is resumed goes on in the same trajectory."""
 
-import os
-import pathlib
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 import zoo
 from crash import Crash
+from scripts import output_of
 
 import keras_sensitivity as ks
-
-FOLDER = pathlib.Path(__file__).parent
 
 
 @pytest.mark.parametrize("order", ["watch first", "backup first"])
 @pytest.mark.parametrize("num_kills", [2, pytest.param(25, marks=pytest.mark.endurance)])
 @pytest.mark.slow
 def test_killed_at_random_moments(num_kills, order):
-    environment = os.environ | {"PYTHONPATH": str(FOLDER.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, FOLDER / "killed.py", str(num_kills), order]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    print(done.stdout)
+    print(output_of("killed.py", str(num_kills), order))
 
 
 def network(num_features):

@@ -19,17 +19,7 @@ if TYPE_CHECKING:
     from keras_sensitivity.dead_features import DeathRecord
     from keras_sensitivity.importance import Importance
 
-__all__ = [
-    "FORMAT",
-    "HEADER",
-    "LOOK",
-    "PLUGIN",
-    "SCALAR",
-    "TENSOR",
-    "Header",
-    "Record",
-    "look_tag",
-]
+__all__ = ["FORMAT", "HEADER", "LOOK", "PLUGIN", "SCALAR", "TENSOR", "Header", "Record", "look_tag"]
 
 Array = np.ndarray[Any, Any]
 
